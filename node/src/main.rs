@@ -1,0 +1,2 @@
+//! The `kerbholz` command.
+fn main() {}

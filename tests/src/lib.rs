@@ -1,0 +1,1 @@
+//! Whole-system tests of Kerbholz live in `tests/tests/`.
