@@ -1,1 +1,4 @@
 //! The Kerbholz SDK.
+
+pub mod transport;
+pub mod wire;

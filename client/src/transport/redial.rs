@@ -1,0 +1,146 @@
+//! When to dial whom: at once, and after every loss or failure again, for ever.
+//!
+//! The delay grows exponentially between two bounds and is jittered, so that the peers of a
+//! restarted authority do not all return in the same instant. A connection resets it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use libp2p::futures::future::BoxFuture;
+use libp2p::futures::stream::FuturesUnordered;
+use libp2p::futures::{FutureExt, StreamExt};
+use libp2p::{Multiaddr, PeerId};
+
+/// Bounds of the delay between two attempts to reach a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RedialDelays {
+    /// The delay after the first failure.
+    pub first: Duration,
+    /// The delay that repeated failures approach.
+    pub longest: Duration,
+}
+
+impl Default for RedialDelays {
+    fn default() -> Self {
+        Self { first: Duration::from_millis(100), longest: Duration::from_secs(5) }
+    }
+}
+
+impl RedialDelays {
+    /// The endless, jittered sequence of delays.
+    #[must_use]
+    pub fn sequence(self) -> ExponentialBackoff {
+        ExponentialBuilder::default()
+            .with_min_delay(self.first)
+            .with_max_delay(self.longest)
+            .without_max_times()
+            .with_jitter()
+            .build()
+    }
+}
+
+struct Target {
+    addresses: Vec<Multiaddr>,
+    delays: ExponentialBackoff,
+    /// Whether a dial is already scheduled: two losses reported at once are one redial.
+    scheduled: bool,
+}
+
+/// The schedule of dials to a fixed set of peers.
+pub struct Redial {
+    delays: RedialDelays,
+    targets: BTreeMap<PeerId, Target>,
+    due: FuturesUnordered<BoxFuture<'static, PeerId>>,
+}
+
+impl Redial {
+    /// A schedule in which every peer is due at once.
+    #[must_use]
+    pub fn new(
+        peers: impl IntoIterator<Item = (PeerId, Vec<Multiaddr>)>,
+        delays: RedialDelays,
+    ) -> Self {
+        let targets: BTreeMap<_, _> = peers
+            .into_iter()
+            .map(|(peer, addresses)| {
+                (peer, Target { addresses, delays: delays.sequence(), scheduled: true })
+            })
+            .collect();
+        let due = targets.keys().map(|peer| std::future::ready(*peer).boxed()).collect();
+        Self { delays, targets, due }
+    }
+
+    /// Notes that `peer` is connected: the next loss is redialled quickly again.
+    pub fn connected(&mut self, peer: &PeerId) {
+        if let Some(target) = self.targets.get_mut(peer) {
+            target.delays = self.delays.sequence();
+        }
+    }
+
+    /// Notes that `peer` could not be reached or was lost; it becomes due again after its delay.
+    /// Peers that are not dialled by us are ignored.
+    pub fn lost(&mut self, peer: &PeerId) {
+        let Some(target) = self.targets.get_mut(peer).filter(|target| !target.scheduled) else {
+            return;
+        };
+        target.scheduled = true;
+        let delay = target.delays.next().unwrap_or(self.delays.longest);
+        let peer = *peer;
+        self.due.push(
+            async move {
+                tokio::time::sleep(delay).await;
+                peer
+            }
+            .boxed(),
+        );
+    }
+
+    /// Waits for the next peer to dial, and gives its addresses. Pending for ever while nobody is
+    /// due; may be dropped and called again.
+    pub async fn next(&mut self) -> (PeerId, Vec<Multiaddr>) {
+        loop {
+            let Some(peer) = self.due.next().await else {
+                return std::future::pending().await;
+            };
+            if let Some(target) = self.targets.get_mut(&peer) {
+                target.scheduled = false;
+                return (peer, target.addresses.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_between_their_bounds_and_never_end() {
+        let delays =
+            RedialDelays { first: Duration::from_millis(100), longest: Duration::from_secs(2) };
+        let sequence: Vec<_> = delays.sequence().take(100).collect();
+        assert_eq!(sequence.len(), 100);
+        // Jitter adds up to the current delay.
+        assert!(sequence[0] >= delays.first && sequence[0] <= 2 * delays.first);
+        assert!(sequence.iter().all(|delay| *delay <= 2 * delays.longest));
+        assert!(sequence[99] >= delays.longest);
+    }
+
+    #[tokio::test]
+    async fn a_lost_peer_is_due_once_per_loss() {
+        let peer = PeerId::random();
+        let delays =
+            RedialDelays { first: Duration::from_millis(1), longest: Duration::from_millis(2) };
+        let mut redial = Redial::new([(peer, Vec::new())], delays);
+        assert_eq!(redial.next().await.0, peer);
+        redial.lost(&peer);
+        redial.lost(&peer);
+        redial.lost(&PeerId::random());
+        assert_eq!(redial.due.len(), 1);
+        assert_eq!(redial.next().await.0, peer);
+        assert!(redial.due.is_empty());
+        redial.lost(&peer);
+        assert_eq!(redial.next().await.0, peer);
+    }
+}
