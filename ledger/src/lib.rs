@@ -1,3 +1,25 @@
 //! The Kerbholz ledger: a pure, deterministic state machine over transactions.
+//!
+//! `(state, commit) -> (state', effects)`: no clock, no input or output, no randomness, no floating
+//! point, no iteration over unordered maps. Every authority and every auditor's replay executes the
+//! same code with the same result. Start reading at [`operation`] (what can be asked for), then
+//! [`execute()`] (what happens), [`footprint`] (what is counted) and [`rejection`] (what is refused).
 #![no_std]
 extern crate alloc;
+
+pub mod codec;
+pub mod execute;
+pub mod factor;
+pub mod footprint;
+pub mod genesis;
+pub mod id;
+pub mod keys;
+pub mod operation;
+pub mod order;
+pub mod quantity;
+pub mod rejection;
+pub mod rows;
+pub mod transaction;
+pub mod transformation;
+
+pub use execute::execute;

@@ -1,0 +1,159 @@
+//! Genesis: what everybody who takes part must agree on beforehand. The network's id is its hash.
+
+use crate::codec;
+use crate::id::{MemberId, NetworkId, hash};
+use crate::keys::PublicKey;
+use crate::quantity::Timestamp;
+use alloc::{string::String, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+/// The version of the genesis format.
+pub const GENESIS_VERSION: u32 = 1;
+
+/// The first state of a network. As JSON it is the one file a verifier needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Genesis {
+    /// [`GENESIS_VERSION`].
+    pub version: u32,
+    /// What people call the network. 1 to 64 bytes.
+    pub name: String,
+    /// When it began; the time of commit 0.
+    pub created_at: Timestamp,
+    /// The committee, in order: an authority's index is its position.
+    pub authorities: Vec<GenesisAuthority>,
+    /// The first organisations.
+    pub organisations: Vec<GenesisMember>,
+    /// The first publishers of factors.
+    pub publishers: Vec<GenesisMember>,
+    /// Currencies and who issues them.
+    pub currencies: Vec<GenesisCurrency>,
+}
+
+/// An authority at genesis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisAuthority {
+    /// What people call it. 1 to 64 bytes.
+    pub name: String,
+    /// Its key: signs blocks and checkpoints, and is its peer identity.
+    pub key: PublicKey,
+}
+
+/// A member at genesis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisMember {
+    /// What people call it. 1 to 64 bytes.
+    pub name: String,
+    /// The key that changes things.
+    pub owner_key: PublicKey,
+    /// The key that works daily.
+    pub signing_key: PublicKey,
+}
+
+/// A currency and its issuer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisCurrency {
+    /// ISO 4217 code or a consortium's own. 1 to 16 bytes.
+    pub code: String,
+    /// The issuing organisation's name in this file.
+    pub issuer: String,
+}
+
+/// What is wrong with a genesis.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GenesisError {
+    /// Another version.
+    #[error(
+        "genesis version {0} is not known here (this is version {GENESIS_VERSION}): use a matching release"
+    )]
+    UnknownVersion(u32),
+    /// A count outside its bounds.
+    #[error("a network has 1 to 128 authorities and at least one organisation")]
+    Counts,
+    /// A name that is empty, too long or not unique.
+    #[error("the name {0:?} is empty, longer than 64 bytes, or used twice")]
+    Name(String),
+    /// A key used by two.
+    #[error("the key {0} is used twice")]
+    KeyTwice(PublicKey),
+    /// An issuer that is no organisation.
+    #[error("the currency {0:?} is issued by nobody in this file, or named twice")]
+    Currency(String),
+}
+
+impl Genesis {
+    /// The network's id: BLAKE3 of the canonical genesis.
+    pub fn network(&self) -> NetworkId {
+        NetworkId::new(hash("kerbholz/network", &[&codec::encode(self)]))
+    }
+
+    /// Checks what a file cannot promise by its shape.
+    ///
+    /// # Errors
+    /// [`GenesisError`], naming what is wrong.
+    pub fn validate(&self) -> Result<(), GenesisError> {
+        if self.version != GENESIS_VERSION {
+            return Err(GenesisError::UnknownVersion(self.version));
+        }
+        if !(1..=128).contains(&self.authorities.len()) || self.organisations.is_empty() {
+            return Err(GenesisError::Counts);
+        }
+        self.validate_names()?;
+        self.validate_keys()?;
+        let mut seen: Vec<&str> = Vec::new();
+        for currency in &self.currencies {
+            let code = currency.code.as_str();
+            let issued = self.organisations.iter().any(|member| member.name == currency.issuer);
+            if !issued || seen.contains(&code) || !(1..=16).contains(&code.len()) {
+                return Err(GenesisError::Currency(currency.code.clone()));
+            }
+            seen.push(code);
+        }
+        Ok(())
+    }
+
+    fn validate_names(&self) -> Result<(), GenesisError> {
+        let members = self.organisations.iter().chain(&self.publishers);
+        let names = core::iter::once(&self.name)
+            .chain(self.authorities.iter().map(|authority| &authority.name))
+            .chain(members.map(|member| &member.name));
+        for name in names {
+            if !(1..=64).contains(&name.len()) {
+                return Err(GenesisError::Name(name.clone()));
+            }
+        }
+        let mut organisations: Vec<_> =
+            self.organisations.iter().map(|member| &member.name).collect();
+        organisations.sort();
+        match organisations.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(GenesisError::Name(pair[0].clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn validate_keys(&self) -> Result<(), GenesisError> {
+        let members = self.organisations.iter().chain(&self.publishers);
+        let mut keys: Vec<PublicKey> =
+            self.authorities.iter().map(|authority| authority.key).collect();
+        for member in members {
+            keys.push(member.owner_key);
+            if member.signing_key != member.owner_key {
+                keys.push(member.signing_key);
+            }
+        }
+        keys.sort_unstable();
+        match keys.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(GenesisError::KeyTwice(pair[0])),
+            None => Ok(()),
+        }
+    }
+
+    /// The id of an organisation of this file.
+    pub fn organisation(&self, name: &str) -> Option<MemberId> {
+        let member = self.organisations.iter().find(|member| member.name == name)?;
+        Some(MemberId::of(&member.owner_key))
+    }
+}

@@ -1,0 +1,307 @@
+//! Operations: everything a member can ask of the ledger, one structure each.
+//!
+//! What each needs and refuses is said here; [`crate::execute()`] does it.
+
+use crate::factor::Quality;
+use crate::factor::{Factor, FactorRef};
+use crate::footprint::{DimensionSet, EvidenceTier, Footprint, GwpSet};
+use crate::id::{ContentHash, LotId, MemberId, OrderId};
+use crate::keys::{PublicKey, Signature};
+use crate::order::OrderTerms;
+use crate::quantity::{CommitIndex, Milligrams, Minor, Quantity, Timestamp, Unit};
+use crate::transformation::{Completion, Transformation};
+use alloc::{string::String, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+/// One operation. The order of variants is part of the format; new ones are added at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// An organisation admits a machine or meter.
+    Enrol(Enrolment),
+    /// A member's owner (or its organisation's) replaces its signing key.
+    RotateKey(KeyRotation),
+    /// An organisation ends the membership of one of its machines or meters.
+    Revoke(Revocation),
+    /// A publisher publishes one version of a factor set.
+    PublishFactors(FactorPublication),
+    /// An organisation named for a currency issues money to an organisation.
+    IssueMoney(MoneyIssue),
+    /// An organisation gives money of its own back to the issuer.
+    RedeemMoney(MoneyRedemption),
+    /// A meter books what its register counted.
+    SubmitReading(Reading),
+    /// An organisation explains why a meter's register starts again elsewhere.
+    ResetRegister(RegisterReset),
+    /// A machine brings in something made outside the ledger.
+    DeclareLot(LotDeclaration),
+    /// A machine hands a lot, or part of it, to another member.
+    TransferLot(LotTransfer),
+    /// A machine makes lots into lots, without an order.
+    Transform(Transformation),
+    /// A machine books a lot, or part of it, out of the ledger.
+    SinkLot(LotSink),
+    /// A machine orders a service of another.
+    PlaceOrder(OrderTerms),
+    /// The provider takes the order on.
+    AcceptOrder(OrderStep),
+    /// The provider declines the order.
+    RejectOrder(OrderStep),
+    /// The buyer withdraws the order (freely before acceptance, for the cancel fee after it).
+    CancelOrder(OrderStep),
+    /// The provider begins.
+    StartOrder(OrderStep),
+    /// The provider reports what was made and what it took.
+    CompleteOrder(Completion),
+    /// The buyer, or the confirming machine, takes delivery: lots and money change hands.
+    ConfirmOrder(OrderStep),
+}
+
+/// What kind of member is enrolled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Enrolled {
+    /// A machine: orders, offers services, owns lots.
+    Machine,
+    /// A meter: signs readings, and nothing else.
+    Meter(MeterKind),
+}
+
+/// What a meter counts, for whom, and by which factor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeterKind {
+    /// The machine that owns what the meter books; of the same organisation.
+    pub host: MemberId,
+    /// The product a reading makes a lot of, e.g. `electricity`. At most 64 bytes.
+    pub product: String,
+    /// What one unit of the register is.
+    pub unit: Unit,
+    /// The code of the grid zone's or contract's factor; readings may not choose another.
+    pub factor_code: String,
+    /// Where the register stands at enrolment.
+    pub register: u64,
+}
+
+/// `Enrol`: signed by the organisation. Refused when the key is known or does not prove itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrolment {
+    /// What for people. 1 to 64 bytes.
+    pub name: String,
+    /// What kind of member.
+    pub kind: Enrolled,
+    /// The key that changes things; kept safe.
+    pub owner_key: PublicKey,
+    /// The key that works daily; may equal the owner key.
+    pub signing_key: PublicKey,
+    /// The signing key's signature over network and organisation ([`key_proof_message`] in
+    /// [`KEY_PROOF_DOMAIN`]): nobody enrols a key that is not theirs.
+    pub key_proof: Signature,
+}
+
+/// Domain of the proof that a new key belongs to who enrols or rotates to it.
+pub const KEY_PROOF_DOMAIN: &str = "kerbholz/key-proof/1";
+
+/// What a new signing key signs: the network, and the member that will answer for it (the
+/// organisation at enrolment, the member itself at rotation).
+pub fn key_proof_message(network: crate::id::NetworkId, answerable: MemberId) -> Vec<u8> {
+    [network.as_bytes().as_slice(), answerable.as_bytes()].concat()
+}
+
+/// `RotateKey`: signed by the member's owner key or its organisation's owner key. The new key works
+/// at once, the old one until the commit named, so that nothing in between is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRotation {
+    /// Whose key.
+    pub member: MemberId,
+    /// The new signing key.
+    pub signing_key: PublicKey,
+    /// The first commit at which the old key no longer works; not in the past.
+    pub old_key_until: CommitIndex,
+    /// The new key's signature over network and member.
+    pub key_proof: Signature,
+}
+
+/// `Revoke`: signed by the organisation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocation {
+    /// Whose membership ends.
+    pub member: MemberId,
+    /// The first commit at which it no longer holds; not in the past.
+    pub from: CommitIndex,
+    /// Why. At most 256 bytes.
+    pub reason: String,
+}
+
+/// `PublishFactors`: signed by a publisher. Name and version are used once, for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FactorPublication {
+    /// The set's name. 1 to 64 bytes.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+    /// The factors, ascending by code, none twice; at least one.
+    pub factors: Vec<Factor>,
+}
+
+/// `IssueMoney`: signed by the currency's issuer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoneyIssue {
+    /// ISO 4217 code or a consortium's own. 1 to 16 bytes.
+    pub currency: String,
+    /// The organisation that receives it.
+    pub to: MemberId,
+    /// How much; not zero.
+    pub amount: Minor,
+}
+
+/// `RedeemMoney`: signed by the organisation that gives it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoneyRedemption {
+    /// The currency.
+    pub currency: String,
+    /// How much of the available balance; not zero.
+    pub amount: Minor,
+}
+
+/// `SubmitReading`: signed by the meter's own key. Books the register's difference as a lot of the
+/// meter's product, owned by its host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Must equal the last accepted register: the register is a chain, every unit is booked once.
+    pub register_from: u64,
+    /// The new register; above `register_from`.
+    pub register_to: u64,
+    /// Begin of the period; not before the end of the last one.
+    pub from: Timestamp,
+    /// End of the period; after its begin, and not in the future.
+    pub to: Timestamp,
+    /// The factor, of the meter's code, valid for the whole period.
+    pub factor: FactorRef,
+}
+
+/// Why a register starts elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResetReason {
+    /// The meter was replaced.
+    Replaced,
+    /// The register overflowed.
+    Overflowed,
+}
+
+/// `ResetRegister`: signed by the meter's organisation; the step stays visible.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisterReset {
+    /// The meter.
+    pub meter: MemberId,
+    /// Must equal the last accepted register.
+    pub register_from: u64,
+    /// Where the register stands now.
+    pub register_to: u64,
+    /// Why.
+    pub reason: ResetReason,
+}
+
+/// Proof outside the ledger, by hash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// BLAKE3 of the document.
+    pub hash: ContentHash,
+    /// Its media type, e.g. `application/pdf`. At most 64 bytes.
+    pub media_type: String,
+    /// Where it can be fetched, if anywhere. At most 256 bytes.
+    pub location: Option<String>,
+}
+
+/// Where a declared lot's footprint comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeclaredFootprint {
+    /// Factor times quantity. The factor's unit must be the lot's unit, or milligrams (then the
+    /// lot's mass counts).
+    Factor(FactorRef),
+    /// A supplier's product footprint for the whole lot, with its document as evidence.
+    Imported(ImportedFootprint),
+}
+
+/// A product footprint made elsewhere (for example a PACT v3 document).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedFootprint {
+    /// Values for the whole lot; tiers and ratings are booked by the ledger, and must be zero.
+    pub footprint: Footprint,
+    /// The dimensions the document declares.
+    pub declared: DimensionSet,
+    /// The assessment report behind its climate figure.
+    pub gwp_set: GwpSet,
+    /// Its data-quality ratings.
+    pub quality: Quality,
+    /// Derived when the document says so and is attached as evidence, else default.
+    pub tier: EvidenceTier,
+}
+
+/// `DeclareLot`: signed by the machine that will own it. Derived with evidence, default without.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LotDeclaration {
+    /// What it is. 1 to 64 bytes.
+    pub product: String,
+    /// How much; not zero.
+    pub quantity: Quantity,
+    /// Its mass; equals the amount where the unit is milligram; zero for energy and services.
+    pub mass: Milligrams,
+    /// Its footprint.
+    pub footprint: DeclaredFootprint,
+    /// Proof of the amount or of the footprint.
+    pub evidence: Option<Evidence>,
+}
+
+/// A lot and how much of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Portion {
+    /// The lot.
+    pub lot: LotId,
+    /// How many of its base units; not zero, not more than there are.
+    pub amount: u64,
+}
+
+/// `TransferLot`: signed by the owner. The receiver gets a new lot with the share of the footprint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LotTransfer {
+    /// What.
+    pub portion: Portion,
+    /// To whom: a machine or organisation.
+    pub to: MemberId,
+}
+
+/// What became of a lot that leaves the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SinkKind {
+    /// Used up by its owner.
+    Consumed,
+    /// Became scrap.
+    Scrapped,
+    /// Disposed of.
+    Disposed,
+    /// Given to recycling outside the ledger.
+    RecycledOut,
+    /// Sold or handed on outside the ledger.
+    Exported,
+    /// Energy that no order drew: expensed, so that it shows.
+    BaseLoad,
+}
+
+/// `SinkLot`: signed by the owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LotSink {
+    /// What.
+    pub portion: Portion,
+    /// What became of it.
+    pub kind: SinkKind,
+}
+
+/// A step that needs to name only the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderStep {
+    /// The order.
+    pub order: OrderId,
+}
