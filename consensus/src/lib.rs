@@ -1,3 +1,43 @@
 //! Byzantine-fault-tolerant agreement over a DAG of signed blocks, without input or output.
+//!
+//! The protocol is written down in `docs/protocol.md`; the code cites its sections as `§3`.
+//! A newcomer reads [`types`], [`committee`], [`block`] and [`event`].
+//!
+//! The crate owns no clock, no socket, no file and no randomly ordered map: everything it knows
+//! arrives as an [`Event`], everything it wants is an [`Action`].
 #![no_std]
 extern crate alloc;
+
+pub mod authority_set;
+pub mod block;
+pub mod checkpoint;
+mod codec;
+pub mod commit;
+pub mod committee;
+pub mod event;
+pub mod fault;
+pub mod keys;
+pub mod parameters;
+pub mod recovery;
+pub mod types;
+
+#[cfg(test)]
+mod testing;
+
+pub use authority_set::AuthoritySet;
+pub use block::{
+    BLOCK_BYTES_MAX, Block, Draft, Header, ITEM_BYTES_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_ITEMS_MAX,
+    UnverifiedBlock,
+};
+pub use checkpoint::{Checkpoint, CheckpointError, Statement, Vote};
+pub use commit::{Commit, CommitError, CommitHeader};
+pub use committee::{Committee, CommitteeConfig, CommitteeError};
+pub use event::{Action, Event, HaltReason, Now, Offence, RefusalReason, Timer};
+pub use fault::Fault;
+pub use keys::{PublicKey, Signature, Signer};
+pub use parameters::{ParameterError, Parameters};
+pub use recovery::Recovery;
+pub use types::{
+    AuthorityIndex, BlockDigest, BlockRef, CommitDigest, Domain, Instant, NetworkId, Round,
+    Timestamp,
+};

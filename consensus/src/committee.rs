@@ -1,0 +1,207 @@
+//! Who the authorities of an epoch are, what a quorum is, and who leads a round (§1.1, §2.1).
+
+use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{
+    authority_set::AuthoritySet,
+    codec,
+    fault::Fault,
+    keys::{PublicKey, Verifier},
+    types::{AuthorityIndex, BlockDigest, BlockRef, CommitDigest, Domain, NetworkId, Round},
+};
+
+/// Everything about an epoch that every authority must agree on. Its hash is the [`Domain`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitteeConfig {
+    /// The network.
+    pub network: NetworkId,
+    /// Number of the epoch, from 0.
+    pub epoch: u64,
+    /// The authorities' keys; an authority's index is its position here.
+    pub authorities: Vec<PublicKey>,
+    /// How many rounds below the newest committed leader a block can still be committed (§4.2).
+    /// Part of the domain, because both validity and order depend on it.
+    pub gc_depth: u16,
+    /// The last commit of the previous epoch; [`CommitDigest::NONE`] for the first.
+    pub previous: CommitDigest,
+}
+
+/// Why a configuration makes no committee.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CommitteeError {
+    /// No authority, or more than an [`AuthoritySet`] holds.
+    #[error("a committee has 1 to {max} authorities, not {0}", max = AuthoritySet::CAPACITY)]
+    Size(usize),
+    /// The same key twice would give its owner two votes.
+    #[error("authority {0} has the key of an earlier authority; give every authority its own")]
+    DuplicateKey(AuthorityIndex),
+    /// The bytes are no Ed25519 key.
+    #[error("the key of authority {0} is not a valid Ed25519 public key")]
+    BadKey(AuthorityIndex),
+    /// Decisions reach back several rounds; they must never cross the boundary.
+    #[error("gc_depth is {0}, but must be at least {min}", min = Committee::GC_DEPTH_MIN)]
+    GcDepth(u16),
+}
+
+/// The authorities of one epoch, of equal weight. Cheap to clone.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "CommitteeConfig", into = "CommitteeConfig")]
+pub struct Committee(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: CommitteeConfig,
+    domain: Domain,
+    verifiers: Vec<Verifier>,
+    genesis: Vec<BlockRef>,
+    leaders: Vec<AuthorityIndex>,
+}
+
+impl Committee {
+    /// The depth that [`CommitteeConfig::gc_depth`] should have unless there is a reason.
+    pub const GC_DEPTH: u16 = 60;
+    /// Below this a decision could need a block that was already collected.
+    pub const GC_DEPTH_MIN: u16 = 8;
+
+    /// Checks a configuration once and for all.
+    ///
+    /// # Errors
+    /// A [`CommitteeError`] names what is wrong with it.
+    pub fn new(config: CommitteeConfig) -> Result<Self, CommitteeError> {
+        let n = config.authorities.len();
+        if n == 0 || n > AuthoritySet::CAPACITY {
+            return Err(CommitteeError::Size(n));
+        }
+        if config.gc_depth < Self::GC_DEPTH_MIN {
+            return Err(CommitteeError::GcDepth(config.gc_depth));
+        }
+        let mut keys = BTreeSet::new();
+        let mut verifiers = Vec::with_capacity(n);
+        for (index, key) in (0u16..).map(AuthorityIndex).zip(&config.authorities) {
+            if !keys.insert(*key) {
+                return Err(CommitteeError::DuplicateKey(index));
+            }
+            verifiers.push(key.parse().ok_or(CommitteeError::BadKey(index))?);
+        }
+        let domain = Domain(blake3::derive_key("kerbholz 1 domain", &codec::encode(&config)));
+        let genesis = (0u16..).map(AuthorityIndex).take(n).map(|i| genesis(&domain, i)).collect();
+        let leaders = leader_order(&domain, n);
+        Ok(Self(Arc::new(Inner { config, domain, verifiers, genesis, leaders })))
+    }
+
+    /// What the committee was made from.
+    pub fn config(&self) -> &CommitteeConfig {
+        &self.0.config
+    }
+
+    /// The domain every block and vote of this epoch carries.
+    pub fn domain(&self) -> Domain {
+        self.0.domain
+    }
+
+    /// `n`: how many authorities there are.
+    pub fn size(&self) -> usize {
+        self.0.config.authorities.len()
+    }
+
+    /// `f = floor((n - 1) / 3)`: how many may be faulty.
+    pub fn faulty_max(&self) -> usize {
+        (self.size() - 1) / 3
+    }
+
+    /// `q = n - f`. Never `2f + 1`, whose quorums need not share an honest member for n = 5, 6.
+    pub fn quorum(&self) -> usize {
+        self.size() - self.faulty_max()
+    }
+
+    /// Whether these authorities are a quorum.
+    pub fn is_quorum(&self, authorities: AuthoritySet) -> bool {
+        authorities.len() >= self.quorum()
+    }
+
+    /// Whether at least one of these authorities must be honest.
+    pub fn has_honest(&self, authorities: AuthoritySet) -> bool {
+        authorities.len() > self.faulty_max()
+    }
+
+    /// Every authority, in order.
+    pub fn authorities(&self) -> impl Iterator<Item = AuthorityIndex> + use<> {
+        (0u16..).map(AuthorityIndex).take(self.size())
+    }
+
+    /// The key of an authority, or `None` outside the committee.
+    pub fn key(&self, authority: AuthorityIndex) -> Option<PublicKey> {
+        self.0.config.authorities.get(authority.position()).copied()
+    }
+
+    /// The authority that has this key.
+    pub fn index_of(&self, key: &PublicKey) -> Option<AuthorityIndex> {
+        self.authorities().find(|&index| self.key(index).as_ref() == Some(key))
+    }
+
+    /// The key of an authority, ready to verify with.
+    pub(crate) fn verifier(&self, authority: AuthorityIndex) -> Result<&Verifier, Fault> {
+        self.0.verifiers.get(authority.position()).ok_or(Fault::UnknownAuthority(authority))
+    }
+
+    /// The genesis blocks, by author. They have no bytes: only their references exist.
+    pub fn genesis(&self) -> &[BlockRef] {
+        &self.0.genesis
+    }
+
+    /// Who leads `round`: round-robin over an order drawn from the domain (§2.1).
+    pub fn leader(&self, round: Round) -> AuthorityIndex {
+        let order = &self.0.leaders;
+        order[(round.0 % order.len() as u64) as usize]
+    }
+
+    /// How many rounds below the newest committed leader a block can still be committed.
+    pub fn gc_depth(&self) -> u64 {
+        u64::from(self.0.config.gc_depth)
+    }
+}
+
+impl PartialEq for Committee {
+    fn eq(&self, other: &Self) -> bool {
+        self.domain() == other.domain()
+    }
+}
+
+impl Eq for Committee {}
+
+impl TryFrom<CommitteeConfig> for Committee {
+    type Error = CommitteeError;
+
+    fn try_from(config: CommitteeConfig) -> Result<Self, CommitteeError> {
+        Self::new(config)
+    }
+}
+
+impl From<Committee> for CommitteeConfig {
+    fn from(committee: Committee) -> Self {
+        committee.config().clone()
+    }
+}
+
+fn genesis(domain: &Domain, author: AuthorityIndex) -> BlockRef {
+    let mut hasher = blake3::Hasher::new_derive_key("kerbholz 1 genesis");
+    hasher.update(&domain.0).update(&author.0.to_le_bytes());
+    BlockRef { round: Round::GENESIS, author, digest: BlockDigest(hasher.finalize().into()) }
+}
+
+/// The authorities sorted by a hash of domain and index: specified bytes, no generator's stream.
+fn leader_order(domain: &Domain, n: usize) -> Vec<AuthorityIndex> {
+    let mut order: Vec<_> = (0u16..)
+        .take(n)
+        .map(|index| {
+            let mut hasher = blake3::Hasher::new_derive_key("kerbholz 1 leader order");
+            hasher.update(&domain.0).update(&index.to_le_bytes());
+            (*hasher.finalize().as_bytes(), AuthorityIndex(index))
+        })
+        .collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, authority)| authority).collect()
+}

@@ -1,0 +1,198 @@
+//! What the world tells the machine, and what the machine wants done (§8).
+
+use alloc::{boxed::Box, vec::Vec};
+
+use crate::{
+    block::Block,
+    checkpoint::{Checkpoint, Statement, Vote},
+    commit::Commit,
+    types::{AuthorityIndex, BlockRef, Instant, Round, Timestamp},
+};
+
+/// The two clocks a call is made at. They never mix: one paces, the other is written into blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Never goes backwards while the process lives.
+    pub monotonic: Instant,
+    /// The wall clock, which may do anything.
+    pub wall: Timestamp,
+}
+
+/// A timer. Setting one replaces the same timer's earlier instant; a spurious firing does no harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// The proposer's.
+    Proposal,
+    /// The fetcher's.
+    Fetch,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A verified block arrived unasked, by `from`'s stream or pushed.
+    BlockReceived {
+        /// Who sent it; not necessarily its author.
+        from: AuthorityIndex,
+        /// The block.
+        block: Block,
+    },
+    /// The answer to an [`Action::Fetch`]. References that are missing from it are asked elsewhere.
+    FetchAnswered {
+        /// Who answered.
+        from: AuthorityIndex,
+        /// The verified blocks it sent.
+        blocks: Vec<Block>,
+    },
+    /// An [`Action::Fetch`] failed or timed out.
+    FetchFailed {
+        /// Who did not answer.
+        from: AuthorityIndex,
+    },
+    /// A timer set by [`Action::SetTimer`] is due.
+    Timer(Timer),
+    /// Items for own blocks. What is not taken comes back in [`Action::PayloadRefused`].
+    PayloadOffered(Vec<Vec<u8>>),
+    /// A peer's connection stands and it said where it is.
+    PeerConnected {
+        /// Who.
+        peer: AuthorityIndex,
+        /// The highest round of our blocks it says it has; [`Round::GENESIS`] when none.
+        has_of_ours: Round,
+        /// The highest round of its own blocks.
+        own_round: Round,
+    },
+    /// A peer's connection ended; what was asked of it will be asked elsewhere.
+    PeerDisconnected {
+        /// Who.
+        peer: AuthorityIndex,
+    },
+    /// A commit was executed, and its results are durable.
+    Executed {
+        /// Index of the commit.
+        index: u64,
+        /// Root of the transaction log after it.
+        log_root: [u8; 32],
+        /// Digest of the state after it.
+        state_digest: [u8; 32],
+        /// Whether to vote for it: yes for a commit with payload, and once after a restart for the
+        /// newest executed commit above the newest checkpoint.
+        vote: bool,
+    },
+}
+
+/// What to do, one after the other: each before the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Append the block to the write-ahead log. A durable one must be on the disk, with all that
+    /// was appended before it, when the next action is performed.
+    Persist {
+        /// The block.
+        block: Block,
+        /// Own blocks are; accepted blocks of others are not.
+        durable: bool,
+    },
+    /// Append this own block to the stream of every connected peer.
+    Broadcast(Block),
+    /// Start `to`'s stream with every own block above `after`, out of storage, ascending.
+    Stream {
+        /// To whom.
+        to: AuthorityIndex,
+        /// The highest round it has already.
+        after: Round,
+    },
+    /// Push blocks that `to` seems to lack; best effort.
+    Send {
+        /// To whom.
+        to: AuthorityIndex,
+        /// The blocks, parents first.
+        blocks: Vec<Block>,
+    },
+    /// Ask `from` for blocks; exactly one [`Event::FetchAnswered`] or [`Event::FetchFailed`]
+    /// follows. Never two at a time to one peer.
+    Fetch {
+        /// Whom.
+        from: AuthorityIndex,
+        /// For what.
+        references: Vec<BlockRef>,
+    },
+    /// Call back with [`Event::Timer`] at this instant.
+    SetTimer {
+        /// Which.
+        timer: Timer,
+        /// When.
+        at: Instant,
+    },
+    /// The next commit: append it to the ledger and execute it.
+    Commit(Commit),
+    /// A quorum signed the outcome of a commit that was executed here.
+    Checkpoint(Checkpoint),
+    /// Own payload whose block can no longer be committed: offer it again.
+    PayloadReturned(Vec<Vec<u8>>),
+    /// Offered items that were not taken, each with the reason.
+    PayloadRefused(Vec<(Vec<u8>, RefusalReason)>),
+    /// An authority did what no honest one does; the evidence convinces third parties.
+    Fault {
+        /// Who.
+        authority: AuthorityIndex,
+        /// What.
+        offence: Offence,
+    },
+    /// Nothing is signed any more; an operator must look.
+    Halt(HaltReason),
+}
+
+/// Why an offered item was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefusalReason {
+    /// It can never be in a block.
+    #[error("the item is empty or longer than {max} bytes", max = crate::ITEM_BYTES_MAX)]
+    Length,
+    /// The queue is full; offer it again later, or at another authority.
+    #[error("the authority's queue is full; try again later or at another authority")]
+    QueueFull,
+    /// The node has stopped signing.
+    #[error("the authority has stopped; try another authority")]
+    Halted,
+}
+
+/// What an authority did wrong, with the evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Offence {
+    /// Two blocks of one round.
+    Equivocation {
+        /// The one seen first.
+        first: Block,
+        /// The other.
+        second: Block,
+    },
+    /// A vote that contradicts what was executed here.
+    Divergence {
+        /// What it says.
+        vote: Box<Vote>,
+        /// What we executed.
+        executed: Box<Statement>,
+    },
+}
+
+/// Why a node stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HaltReason {
+    /// Two proposals of one slot are both final: more than `f` authorities are faulty.
+    TwoFinalProposals {
+        /// One.
+        first: BlockRef,
+        /// The other.
+        second: BlockRef,
+    },
+    /// A quorum signed another outcome than ours: our state is damaged or our software differs.
+    StateDiverged {
+        /// What the quorum signed.
+        checkpoint: Checkpoint,
+        /// What we executed.
+        executed: Statement,
+    },
+    /// Somebody sent a block signed with our key that we have not made: the key is in use
+    /// elsewhere, or our log was lost.
+    ForeignOwnBlock(Block),
+}

@@ -1,0 +1,74 @@
+//! What the tests share: committees with fixed keys, and blocks made by hand.
+
+use alloc::vec::Vec;
+
+use crate::{
+    block::{Block, Draft},
+    committee::{Committee, CommitteeConfig},
+    keys::Signer,
+    types::{AuthorityIndex, BlockRef, CommitDigest, NetworkId, Round},
+};
+
+/// The signer of authority `index`: a seed anybody can write down.
+pub(crate) fn signer(index: u16) -> Signer {
+    let mut seed = [7; 32];
+    seed[..2].copy_from_slice(&index.to_le_bytes());
+    Signer::from_seed(&seed)
+}
+
+/// A committee of `n` with the keys of [`signer`].
+pub(crate) fn committee(n: u16) -> Committee {
+    committee_with(n, Committee::GC_DEPTH)
+}
+
+/// The same with another garbage-collection depth.
+pub(crate) fn committee_with(n: u16, gc_depth: u16) -> Committee {
+    Committee::new(CommitteeConfig {
+        network: NetworkId([1; 32]),
+        epoch: 0,
+        authorities: (0..n).map(|index| signer(index).public_key()).collect(),
+        gc_depth,
+        previous: CommitDigest::NONE,
+    })
+    .unwrap()
+}
+
+/// A valid block by `author` on these parents, the own one first.
+pub(crate) fn block(
+    committee: &Committee,
+    author: u16,
+    round: u64,
+    parents: &[BlockRef],
+    payload: &[&[u8]],
+) -> Block {
+    draft(round, parents, payload).sign(committee, AuthorityIndex(author), &signer(author)).unwrap()
+}
+
+/// A draft whose timestamp is its round.
+pub(crate) fn draft(round: u64, parents: &[BlockRef], payload: &[&[u8]]) -> Draft {
+    Draft {
+        round: Round(round),
+        timestamp: crate::Timestamp(round * 1_000),
+        parents: parents.to_vec(),
+        payload: payload.iter().map(|item| item.to_vec()).collect(),
+        ..Draft::default()
+    }
+}
+
+/// One round-1 block of every authority.
+pub(crate) fn first_round(committee: &Committee) -> Vec<Block> {
+    committee
+        .authorities()
+        .map(|author| {
+            let parents = own_first(author.0, committee.genesis());
+            block(committee, author.0, 1, &parents, &[])
+        })
+        .collect()
+}
+
+/// The parents in the order a header wants: the author's own first, the others ascending.
+pub(crate) fn own_first(author: u16, parents: &[BlockRef]) -> Vec<BlockRef> {
+    let mut parents = parents.to_vec();
+    parents.sort_by_key(|parent| (parent.author.0 != author, parent.author));
+    parents
+}
