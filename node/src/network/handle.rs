@@ -1,0 +1,133 @@
+//! What the driver may ask of the network.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kerbholz_client::transport::streams::OpenError;
+use kerbholz_client::wire::exchange::{self, ExchangeError};
+use kerbholz_client::wire::{PeerKey, Protocol};
+use libp2p::swarm::ConnectionId;
+use libp2p::{Multiaddr, PeerId};
+use tokio::sync::{Semaphore, watch};
+
+use super::queue::PushError;
+use super::shared::{Command, Shared, lock};
+use super::stats::{NetworkStats, PeerCounters};
+
+/// The driver's handle; clones share the network.
+#[derive(Clone)]
+pub struct NetworkHandle {
+    pub(super) shared: Arc<Shared>,
+    pub(super) peers: Arc<BTreeMap<PeerKey, Route>>,
+}
+
+/// How to reach one authority with a request.
+pub(super) struct Route {
+    pub(super) peer: PeerId,
+    pub(super) connection: watch::Receiver<Option<ConnectionId>>,
+    pub(super) counters: Arc<PeerCounters>,
+    pub(super) fetches: Semaphore,
+}
+
+/// Why a fetch brought nothing. All of them mean: ask another authority, or this one later.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The key is not one of the configured authorities, or it is this node.
+    #[error("{0} is not another authority of this network")]
+    Unknown(PeerKey),
+    /// There is no connection to the authority now.
+    #[error("the authority is not connected")]
+    NotConnected,
+    /// The authority did not answer in time.
+    #[error("the authority did not answer in time")]
+    Timeout,
+    /// No stream could be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The authority refused, or answered with something that is no answer.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
+}
+
+impl NetworkHandle {
+    /// The addresses listened on, with the actual ports.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<Multiaddr> {
+        lock(&self.shared.addresses).clone()
+    }
+
+    /// Queues a frame of the own block stream for an authority. Never waits.
+    ///
+    /// # Errors
+    /// [`PushError`]; none needs a reaction but [`PushError::TooLarge`], which is a bug of the
+    /// caller. An overflow is followed by `PeerDown` and, with a resume position, `PeerUp`.
+    pub fn send(&self, peer: PeerKey, frame: Arc<[u8]>) -> Result<(), PushError> {
+        // An empty frame would read as a sign of life.
+        if frame.is_empty() || frame.len() > Protocol::Blocks.request_max() {
+            return Err(PushError::TooLarge);
+        }
+        let mut routes = lock(&self.shared.routes);
+        let route = routes.get_mut(&peer).ok_or(PushError::Closed)?;
+        let result = route.push(frame);
+        match result {
+            Ok(()) => {}
+            Err(PushError::Overflow) => {
+                self.shared.counters.queues_overflowed.add(1);
+                routes.remove(&peer);
+            }
+            Err(_) => {
+                routes.remove(&peer);
+            }
+        }
+        result
+    }
+
+    /// Sets what we tell `peer` when it opens its block stream to us: what we have of its blocks.
+    ///
+    /// # Errors
+    /// [`PushError::TooLarge`] above [`Protocol::answer_max`] of the blocks protocol (1 KiB).
+    pub fn set_resume(&self, peer: PeerKey, bytes: Vec<u8>) -> Result<(), PushError> {
+        if bytes.len() > Protocol::Blocks.answer_max() {
+            return Err(PushError::TooLarge);
+        }
+        if self.peers.contains_key(&peer) {
+            lock(&self.shared.resume).insert(peer, bytes);
+        }
+        Ok(())
+    }
+
+    /// Asks an authority for blocks, within the fetch timeout.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub async fn fetch(&self, peer: PeerKey, request: &[u8]) -> Result<Vec<u8>, FetchError> {
+        let route = self.peers.get(&peer).ok_or(FetchError::Unknown(peer))?;
+        let connection = (*route.connection.borrow()).ok_or(FetchError::NotConnected)?;
+        let fetch = async {
+            // The semaphore is never closed; a place is waited for within the same deadline.
+            let _place = route.fetches.acquire().await.map_err(|_| FetchError::NotConnected)?;
+            let mut stream = self.shared.open(route.peer, connection, Protocol::Fetch).await?;
+            route.counters.sent(request.len());
+            let answer = exchange::ask(&mut stream, Protocol::Fetch, request).await?;
+            route.counters.received(answer.len() + 1);
+            Ok(answer)
+        };
+        let timeout = self.shared.limits.fetch_timeout;
+        tokio::time::timeout(timeout, fetch).await.unwrap_or(Err(FetchError::Timeout))
+    }
+
+    /// A snapshot of the counters.
+    #[must_use]
+    pub fn stats(&self) -> NetworkStats {
+        self.shared.stats()
+    }
+
+    /// Sends what is queued (within the shutdown timeout), closes all connections and listeners,
+    /// and returns when the ports are free. Calling it again returns at once.
+    pub async fn shutdown(&self) {
+        let mut stopped = self.shared.stopped.subscribe();
+        // An error means that the network has stopped or is about to.
+        let _ = self.shared.commands.send(Command::Shutdown).await;
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    }
+}

@@ -1,0 +1,415 @@
+//! The hub owns the swarm: connections, dialling, and the decision about every inbound stream.
+//!
+//! It never waits for anything but its next event. Work on a stream happens in a task of its own,
+//! and all tasks belong to the hub: when it ends, they end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kerbholz_client::transport::redial::Redial;
+use kerbholz_client::transport::streams::{Inbound, Streams};
+use kerbholz_client::transport::{self};
+use kerbholz_client::wire::{PeerKey, Protocol, Protocols, keypair};
+use libp2p::connection_limits::{self, ConnectionLimits};
+use libp2p::futures::StreamExt;
+use libp2p::swarm::{ConnectionId, DialError, NetworkBehaviour, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, Swarm};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
+
+use super::budget::Budget;
+use super::config::{NetworkConfig, NetworkError, NetworkLimits};
+use super::events::NetworkEvents;
+use super::handle::{NetworkHandle, Route};
+use super::link::{self, Link};
+use super::listen;
+use super::serve::{Outcome, Visit};
+use super::shared::{Command, Context, Shared, lock};
+use super::stats::PeerCounters;
+
+/// Requests from other tasks that wait for the hub.
+const COMMANDS_MAX: usize = 64;
+/// Refusals being sent at once; beyond, streams are dropped without a word.
+const REFUSALS_MAX: usize = 32;
+/// How often forgettable budgets are forgotten.
+const PRUNE_PERIOD: Duration = Duration::from_secs(10);
+
+/// What the swarm does: refuse connections above the limits, and carry streams.
+#[derive(NetworkBehaviour)]
+pub(super) struct Behaviour {
+    limits: connection_limits::Behaviour,
+    streams: Streams,
+}
+
+/// The hub's view of one other authority.
+struct Authority {
+    connection: watch::Sender<Option<ConnectionId>>,
+    /// The task that reads its block stream.
+    receiving: Option<AbortHandle>,
+}
+
+/// Says that the network has stopped, however it comes to its end.
+struct Stopped(Arc<Shared>);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.0.stopped.send_replace(true);
+    }
+}
+
+pub(super) struct Hub {
+    swarm: Swarm<Behaviour>,
+    early: Vec<SwarmEvent<BehaviourEvent>>,
+    context: Context,
+    commands: mpsc::Receiver<Command>,
+    redial: Redial,
+    authorities: BTreeMap<PeerId, Authority>,
+    budgets: BTreeMap<PeerId, Budget>,
+    links: JoinSet<()>,
+    visits: JoinSet<Outcome>,
+    refusals: Arc<Semaphore>,
+    // Last, so that it is dropped when everything else is.
+    stopped: Stopped,
+}
+
+impl Hub {
+    /// Checks the configuration, listens, and prepares everything that [`Hub::run`] needs.
+    pub(super) async fn new(
+        config: NetworkConfig,
+    ) -> Result<(Self, NetworkHandle, NetworkEvents), NetworkError> {
+        config.limits.check()?;
+        let limits = config.limits;
+        let own = PeerKey::of_seed(&config.seed);
+        let local = own.to_peer_id()?;
+        let others = other_authorities(&config, own)?;
+        check_resume(&config)?;
+        let mut swarm = swarm(&config, &others)?;
+        let early = listen::listen(&mut swarm, &config.listen).await?;
+
+        let (command_sender, commands) = mpsc::channel(COMMANDS_MAX);
+        let (events, signals) = mpsc::channel(limits.events_max);
+        let shared = Arc::new(Shared::new(limits, command_sender));
+        *lock(&shared.addresses) = swarm.listeners().cloned().collect();
+        *lock(&shared.resume) = config.resume;
+        let context = Context { shared: shared.clone(), events };
+
+        let mut links = JoinSet::new();
+        let mut authorities = BTreeMap::new();
+        let mut routes = BTreeMap::new();
+        for (key, (peer, _)) in &others {
+            let (connection, watched) = watch::channel(None);
+            let counters = Arc::<PeerCounters>::default();
+            lock(&shared.peers).insert(*key, counters.clone());
+            routes.insert(
+                *key,
+                Route {
+                    peer: *peer,
+                    connection: watched.clone(),
+                    counters: counters.clone(),
+                    fetches: Semaphore::new(limits.fetches_per_peer_max),
+                },
+            );
+            let link = Link {
+                context: context.clone(),
+                key: *key,
+                peer: *peer,
+                delays: config.delays,
+                connection: watched,
+                counters,
+            };
+            links.spawn(link.run());
+            authorities.insert(*peer, Authority { connection, receiving: None });
+        }
+        // Were both sides to dial, they could end with one connection closed by each.
+        let dialled = others.into_values().filter(|(peer, _)| local < *peer);
+        let hub = Self {
+            swarm,
+            early,
+            context,
+            commands,
+            redial: Redial::new(dialled, config.delays),
+            authorities,
+            budgets: BTreeMap::new(),
+            links,
+            visits: JoinSet::new(),
+            refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
+            stopped: Stopped(shared.clone()),
+        };
+        let handle = NetworkHandle { shared: shared.clone(), peers: Arc::new(routes) };
+        Ok((hub, handle, NetworkEvents { signals, shared }))
+    }
+
+    /// Runs until the shutdown is asked for or the driver drops its events.
+    pub(super) async fn run(mut self) {
+        for event in std::mem::take(&mut self.early) {
+            self.on_swarm_event(event);
+        }
+        let mut prune = tokio::time::interval(PRUNE_PERIOD);
+        let events = self.context.events.clone();
+        loop {
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.on_swarm_event(event),
+                Some(command) = self.commands.recv() => match command {
+                    Command::Open { peer, connection, protocol, reply } => {
+                        let streams = &mut self.swarm.behaviour_mut().streams;
+                        streams.open(peer, connection, protocol, reply);
+                    }
+                    Command::Shutdown => {
+                        self.drain().await;
+                        break;
+                    }
+                },
+                (peer, addresses) = self.redial.next() => self.dial(peer, &addresses),
+                Some(outcome) = self.visits.join_next() => self.on_outcome(outcome),
+                _ = prune.tick() => self.prune(),
+                () = events.closed() => break,
+            }
+        }
+        let addresses = lock(&self.context.shared.addresses).clone();
+        let Self { swarm, stopped, links, visits, .. } = self;
+        drop((swarm, links, visits));
+        listen::released(&addresses).await;
+        drop(stopped);
+    }
+
+    fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(BehaviourEvent::Streams(inbound)) => self.on_stream(inbound),
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
+                self.on_connected(peer_id, connection_id);
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
+                self.on_closed(&peer_id, connection_id);
+                tracing::debug!(peer = %peer_id, ?cause, "connection closed");
+            }
+            SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
+                self.context.shared.counters.connections_refused.add(1);
+                tracing::debug!(from = %send_back_addr, %error, "connection refused");
+            }
+            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
+                tracing::debug!(%peer, %error, "authority not reached");
+                self.redial.lost(&peer);
+            }
+            SwarmEvent::NewListenAddr { .. } | SwarmEvent::ExpiredListenAddr { .. } => {
+                let addresses = self.swarm.listeners().cloned().collect();
+                *lock(&self.context.shared.addresses) = addresses;
+            }
+            _ => {}
+        }
+    }
+
+    fn on_connected(&mut self, peer: PeerId, connection: ConnectionId) {
+        self.count_connections();
+        let Ok(key) = PeerKey::from_peer_id(&peer) else {
+            self.context.shared.counters.connections_refused.add(1);
+            self.swarm.close_connection(connection);
+            return;
+        };
+        let shared = &self.context.shared;
+        let budget = self.budgets.entry(peer).or_insert_with(|| {
+            let counters = lock(&shared.peers).entry(key).or_default().clone();
+            Budget::new(key, counters, &shared.limits)
+        });
+        budget.connections += 1;
+        let Some(authority) = self.authorities.get_mut(&peer) else { return };
+        tracing::info!(peer = %key, "authority connected");
+        self.redial.connected(&peer);
+        // The newest wins: the peer knows better than we whether its last connection is dead.
+        if let Some(last) = authority.connection.send_replace(Some(connection)) {
+            self.swarm.close_connection(last);
+        }
+    }
+
+    fn on_closed(&mut self, peer: &PeerId, connection: ConnectionId) {
+        self.count_connections();
+        if let Some(budget) = self.budgets.get_mut(peer) {
+            budget.connections = budget.connections.saturating_sub(1);
+        }
+        let Some(authority) = self.authorities.get(peer) else { return };
+        let current = authority.connection.send_if_modified(|current| {
+            let current_closed = *current == Some(connection);
+            if current_closed {
+                *current = None;
+            }
+            current_closed
+        });
+        if current {
+            tracing::info!(%peer, "authority disconnected");
+            self.redial.lost(peer);
+        }
+    }
+
+    fn count_connections(&self) {
+        let established = self.swarm.network_info().connection_counters().num_established();
+        self.context.shared.counters.connections.set(u64::from(established));
+    }
+
+    fn dial(&mut self, peer: PeerId, addresses: &[Multiaddr]) {
+        match self.swarm.dial(transport::dial_options(peer, addresses)) {
+            // The condition is false when we are connected or about to be.
+            Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
+            Err(error) => {
+                tracing::debug!(%peer, %error, "authority cannot be dialled");
+                self.redial.lost(&peer);
+            }
+        }
+    }
+
+    /// Decides about a stream before a byte of it is read.
+    fn on_stream(&mut self, Inbound { peer, protocol, stream }: Inbound) {
+        // The connection was counted before, unless it is closing or its key is none.
+        let Some(budget) = self.budgets.get_mut(&peer) else { return };
+        let context = self.context.clone();
+        let (key, counters) = (budget.key, budget.counters.clone());
+        let authority = self.authorities.get_mut(&peer);
+        match (protocol, authority) {
+            (Protocol::Blocks | Protocol::Fetch, None) => {
+                tracing::warn!(peer = %key, %protocol, "a stranger opened an authorities' stream");
+                self.context.shared.counters.streams_refused.add(1);
+                self.fault(&peer);
+            }
+            (Protocol::Blocks, Some(authority)) => {
+                let task = link::receive(context, peer, key, counters, stream);
+                let task = self.visits.spawn(task);
+                if let Some(last) = authority.receiving.replace(task) {
+                    last.abort();
+                }
+            }
+            (Protocol::Fetch | Protocol::Api | Protocol::Events, _) => {
+                let place = budget.admit(protocol, Instant::now());
+                let subscriptions = &context.shared.subscriptions;
+                let shared_place = match protocol {
+                    Protocol::Events => subscriptions.clone().try_acquire_owned().ok(),
+                    _ => None,
+                };
+                let admitted = place.is_some();
+                let Some(place) = place.or_else(|| self.refusals.clone().try_acquire_owned().ok())
+                else {
+                    self.context.shared.counters.requests_refused.add(1);
+                    return;
+                };
+                let visit = Visit { context, peer, key, counters, protocol, stream, _place: place };
+                match (protocol, shared_place) {
+                    _ if !admitted => self.visits.spawn(visit.refuse()),
+                    (Protocol::Events, None) => self.visits.spawn(visit.refuse()),
+                    (_, Some(shared_place)) => self.visits.spawn(visit.publish(shared_place)),
+                    (_, None) => self.visits.spawn(visit.answer()),
+                };
+            }
+        }
+    }
+
+    fn on_outcome(&mut self, outcome: Result<Outcome, JoinError>) {
+        match outcome {
+            Ok(Outcome::Done) => {}
+            Ok(Outcome::Fault(peer)) => self.fault(&peer),
+            Ok(Outcome::Silent(peer)) => {
+                tracing::info!(%peer, "authority silent; its connection is closed");
+                self.disconnect(peer);
+            }
+            Err(error) if error.is_cancelled() => {}
+            Err(error) => tracing::error!(%error, "a network task failed; this is a bug"),
+        }
+    }
+
+    /// Counts what a peer did wrong; a stranger that goes on is disconnected. An authority is not:
+    /// without its blocks we would be worse off than with its faults.
+    fn fault(&mut self, peer: &PeerId) {
+        let Some(budget) = self.budgets.get(peer) else { return };
+        budget.counters.faults.add(1);
+        let faults = budget.counters.faults.get();
+        let limit = self.context.shared.limits.faults_max;
+        if faults.is_multiple_of(limit.max(1)) && !self.authorities.contains_key(peer) {
+            tracing::warn!(peer = %budget.key, faults, "a faulty peer is disconnected");
+            self.disconnect(*peer);
+        }
+    }
+
+    fn disconnect(&mut self, peer: PeerId) {
+        // An error means that it is not connected any more.
+        let _ = self.swarm.disconnect_peer_id(peer);
+    }
+
+    /// Forgets what need not be remembered about peers that have left.
+    fn prune(&mut self) {
+        let now = Instant::now();
+        let authorities = &self.authorities;
+        let shared = &self.context.shared;
+        self.budgets.retain(|peer, budget| {
+            let forget = budget.is_forgettable(now) && !authorities.contains_key(peer);
+            if forget {
+                lock(&shared.peers).remove(&budget.key);
+                lock(&shared.departed).add(budget.counters.snapshot());
+            }
+            !forget
+        });
+    }
+
+    /// Lets queued frames leave, then closes the connections; both within the shutdown timeout.
+    async fn drain(&mut self) {
+        let shared = self.context.shared.clone();
+        shared.stopping.send_replace(true);
+        // Closing the queues makes every link write what it has, and end.
+        lock(&shared.routes).clear();
+        let (swarm, links) = (&mut self.swarm, &mut self.links);
+        let drained = async {
+            while !links.is_empty() {
+                tokio::select! {
+                    _ = swarm.select_next_some() => {}
+                    _ = links.join_next() => {}
+                }
+            }
+            let peers: Vec<_> = swarm.connected_peers().copied().collect();
+            for peer in peers {
+                let _ = swarm.disconnect_peer_id(peer);
+            }
+            while swarm.network_info().num_peers() > 0 {
+                swarm.select_next_some().await;
+            }
+        };
+        if tokio::time::timeout(shared.limits.shutdown_timeout, drained).await.is_err() {
+            tracing::warn!("a peer did not take the last frames in time");
+        }
+    }
+}
+
+type Others = BTreeMap<PeerKey, (PeerId, Vec<Multiaddr>)>;
+
+fn other_authorities(config: &NetworkConfig, own: PeerKey) -> Result<Others, NetworkError> {
+    let mut others = Others::new();
+    for authority in config.authorities.iter().filter(|authority| authority.key != own) {
+        let entry = (authority.key.to_peer_id()?, authority.addresses.clone());
+        if others.insert(authority.key, entry).is_some() {
+            return Err(NetworkError::DuplicateAuthority(authority.key));
+        }
+    }
+    Ok(others)
+}
+
+fn check_resume(config: &NetworkConfig) -> Result<(), NetworkError> {
+    let bytes_max = Protocol::Blocks.answer_max();
+    match config.resume.iter().find(|(_, bytes)| bytes.len() > bytes_max) {
+        Some((peer, bytes)) => {
+            Err(NetworkError::Resume { peer: *peer, bytes: bytes.len(), bytes_max })
+        }
+        None => Ok(()),
+    }
+}
+
+fn swarm(config: &NetworkConfig, others: &Others) -> Result<Swarm<Behaviour>, NetworkError> {
+    let NetworkLimits { connections_max, connections_pending_max, idle_timeout, .. } =
+        config.limits;
+    let limits = ConnectionLimits::default()
+        .with_max_pending_incoming(Some(connections_pending_max))
+        .with_max_established_incoming(Some(connections_max))
+        .with_max_established_per_peer(Some(config.limits.connections_per_peer_max));
+    let mut limits = connection_limits::Behaviour::new(limits);
+    for (peer, _) in others.values() {
+        limits.bypass_peer_id(peer);
+    }
+    let keep: std::collections::BTreeSet<PeerId> = others.values().map(|(peer, _)| *peer).collect();
+    let streams = Streams::server(Protocols::new(&config.network), move |peer| keep.contains(peer));
+    let behaviour = Behaviour { limits, streams };
+    Ok(transport::swarm(keypair(&config.seed), behaviour, idle_timeout)?)
+}

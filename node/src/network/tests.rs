@@ -1,0 +1,5 @@
+//! Networks on loopback with real sockets. Every wait is for an event, with a deadline.
+
+mod mesh;
+mod service;
+mod support;
