@@ -1,12 +1,32 @@
 //! Execution: a commit and a state in, effects out. Reads rows by key, writes nothing.
+//!
+//! The types of the border are here; `execute/run.rs` goes through a commit, `execute/work.rs` is
+//! what an operation sees, and each family of operations has its file.
 
-use crate::genesis::Genesis;
+mod completion;
+mod envelope;
+mod factors;
+mod genesis;
+mod lots;
+mod members;
+mod money;
+mod orders;
+mod overlay;
+mod run;
+mod sources;
+mod transformations;
+mod work;
+
+pub use genesis::genesis;
+pub use run::{DEADLINES_MAX, effects_digest, execute};
+
+use crate::codec::DecodeError;
 use crate::id::{Digest, LotId, MemberId, OrderId, TransactionId};
 use crate::order::OrderState;
 use crate::quantity::{CommitIndex, Timestamp};
 use crate::rejection::{Code, Rejection};
-use crate::rows::{Read, ReadError, Write};
-use crate::transaction::Transaction;
+use crate::rows::Write;
+use crate::transaction::{TRANSACTION_VERSION, Transaction, UnverifiedTransaction};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +56,27 @@ pub enum Item {
     },
 }
 
+impl Item {
+    /// Decodes and verifies the bytes of a transaction as they stand in a block.
+    pub fn decode(bytes: &[u8]) -> Self {
+        match UnverifiedTransaction::decode(bytes) {
+            Ok(unverified) => match unverified.verify() {
+                Ok(transaction) => Self::Transaction(transaction),
+                Err(_) => Self::invalid(bytes, Code::BadSignature),
+            },
+            Err(DecodeError::TooLong { .. }) => Self::invalid(bytes, Code::TooLarge),
+            Err(DecodeError::Malformed | DecodeError::NotCanonical) => {
+                let known = bytes.first().is_none_or(|version| *version == TRANSACTION_VERSION);
+                Self::invalid(bytes, if known { Code::Malformed } else { Code::UnknownVersion })
+            }
+        }
+    }
+
+    fn invalid(bytes: &[u8], code: Code) -> Self {
+        Self::Invalid { id: TransactionId::new(*blake3::hash(bytes).as_bytes()), code }
+    }
+}
+
 /// What executing a commit did: data, for the storage to apply at once.
 #[derive(Clone, Debug)]
 pub struct Effects {
@@ -43,7 +84,7 @@ pub struct Effects {
     pub commit: CommitIndex,
     /// All changes of the state, ascending by key, one per key.
     pub writes: Vec<Write>,
-    /// What became of each transaction and of each deadline that passed, in order; repetitions of
+    /// What became of each deadline that passed and each transaction, in order; repetitions of
     /// earlier transactions are not executed and not listed.
     pub executed: Vec<Executed>,
     /// What happened, in order, for those who wait for it.
@@ -52,7 +93,9 @@ pub struct Effects {
     pub log_leaves: u64,
     /// Root of the transaction log after it.
     pub log_root: Digest,
-    /// Chain over the write sets after it.
+    /// Chain over the write sets after it: BLAKE3 of the digest before, the commit's index and time
+    /// and all its writes but the ledger row. A commit in which nothing was executed leaves it (and
+    /// the log) as it was: there is nothing new to vote on.
     pub state_digest: Digest,
 }
 
@@ -65,7 +108,9 @@ pub struct Executed {
     pub leaf: u64,
     /// Applied, or why not.
     pub result: Result<(), Rejection>,
-    /// The rows it changed, ascending by key; empty when rejected.
+    /// The rows it changed, ascending by key; empty when rejected. What the ledger writes about it
+    /// (tables ledger, transaction and log node) is not among them: [`effects_digest`] is over
+    /// exactly these.
     pub writes: Vec<Write>,
 }
 
@@ -111,20 +156,4 @@ pub enum EventBody {
         /// Its owner.
         owner: MemberId,
     },
-}
-
-/// The effects of genesis: the state before the first commit.
-///
-/// # Errors
-/// The genesis must have been validated; what is wrong with it otherwise is a [`ReadError`].
-pub fn genesis(_genesis: &Genesis) -> Result<Effects, ReadError> {
-    Err(ReadError("not written".into()))
-}
-
-/// Executes a commit on a state.
-///
-/// # Errors
-/// [`ReadError`] when the storage fails; a refusal of a transaction is not an error but recorded.
-pub fn execute(_commit: &Commit, _state: &dyn Read) -> Result<Effects, ReadError> {
-    Err(ReadError("not written".into()))
 }

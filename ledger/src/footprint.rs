@@ -341,7 +341,11 @@ fn to_i128(value: I256) -> Result<i128, Overflow> {
     i128::try_from(value).map_err(|_| Overflow)
 }
 
-fn mul_div_floor(value: i128, part: u64, whole: u64) -> Result<i128, Overflow> {
+/// `value * part / whole`, rounded down.
+pub(crate) fn mul_div_floor(value: i128, part: u64, whole: u64) -> Result<i128, Overflow> {
+    if whole == 0 {
+        return Err(Overflow);
+    }
     to_i128((I256::from(value) * I256::from(part)).div_euclid(I256::from(whole)))
 }
 

@@ -7,6 +7,7 @@
 #![no_std]
 extern crate alloc;
 
+pub mod balance;
 pub mod codec;
 pub mod execute;
 pub mod factor;
@@ -14,9 +15,13 @@ pub mod footprint;
 pub mod genesis;
 pub mod id;
 pub mod keys;
+pub mod log;
+pub mod memory;
 pub mod operation;
 pub mod order;
 pub mod quantity;
+pub mod query;
+pub mod receipt;
 pub mod rejection;
 pub mod rows;
 pub mod transaction;

@@ -10,7 +10,7 @@ use crate::keys::{PublicKey, Signature};
 use crate::order::OrderTerms;
 use crate::quantity::{CommitIndex, Milligrams, Minor, Quantity, Timestamp, Unit};
 use crate::transformation::{Completion, Transformation};
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// One operation. The order of variants is part of the format; new ones are added at the end.
@@ -221,7 +221,7 @@ pub enum DeclaredFootprint {
     /// lot's mass counts).
     Factor(FactorRef),
     /// A supplier's product footprint for the whole lot, with its document as evidence.
-    Imported(ImportedFootprint),
+    Imported(Box<ImportedFootprint>),
 }
 
 /// A product footprint made elsewhere (for example a PACT v3 document).

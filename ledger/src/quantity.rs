@@ -90,6 +90,18 @@ pub enum Unit {
 }
 
 impl Unit {
+    /// All of them, in the order of the format.
+    pub const ALL: &[Self] = &[
+        Self::Joule,
+        Self::Milligram,
+        Self::Millilitre,
+        Self::Piece,
+        Self::Millimetre,
+        Self::KilogramMetre,
+        Self::Byte,
+        Self::Second,
+    ];
+
     /// The symbol for tables and messages.
     pub const fn symbol(self) -> &'static str {
         match self {

@@ -1,8 +1,9 @@
 //! Rejections: the ledger's answers of no. Replicated, stable, one code each.
 //!
-//! The number of a code never changes and is never used again; new codes are added at the end.
-//! Where several rules are broken, the lowest number is the answer, except that operations are
-//! checked in order and the first one refused decides.
+//! The number of a code never changes and is never used again; new codes are added at the end of
+//! their family. Operations are checked in order and the first one refused decides; within one the
+//! checks run from who signs over what it names to what it would change, entries of a list in
+//! order. The first rule broken is the answer. `docs/rejections.md` lists all codes.
 
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +70,7 @@ rejections! {
     33 NotInOrganisation = "not_in_organisation", "The member belongs to another organisation: ask that one.";
     34 CommitInPast = "commit_in_past", "The commit named has passed: name a later one.";
     35 WrongKind = "wrong_kind", "The member is of another kind than is needed here: check the id.";
+    36 RevokedMember = "revoked_member", "The member's membership has ended: name another.";
 
     // Factors.
     40 UnknownFactor = "unknown_factor", "There is no such factor in that set: check set and code.";

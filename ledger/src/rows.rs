@@ -4,7 +4,7 @@
 use crate::codec;
 use crate::factor::Factor;
 use crate::footprint::Footprint;
-use crate::id::{Digest, LotId, MemberId, OrderId, TransactionId, TransformationId};
+use crate::id::{Digest, LotId, MemberId, NetworkId, OrderId, TransactionId, TransformationId};
 use crate::keys::PublicKey;
 use crate::operation::{Evidence, MeterKind, Portion, SinkKind};
 use crate::order::{OrderState, OrderTerms};
@@ -82,7 +82,7 @@ pub enum Table {
     Transaction = 15,
     /// Position (big endian) in the transaction log's range to [`Digest`].
     LogNode = 16,
-    /// Owner [`MemberId`], [`LotId`] to nothing.
+    /// Owner [`MemberId`], [`LotId`] to nothing; lots of which something remains.
     LotByOwner = 17,
     /// Machine [`MemberId`] (buyer or provider), [`OrderId`] to nothing.
     OrderByMember = 18,
@@ -121,6 +121,8 @@ pub fn read<T: serde::de::DeserializeOwned>(
 /// What the ledger knows about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerRow {
+    /// The network whose ledger this is.
+    pub network: NetworkId,
     /// The last commit executed.
     pub commit: CommitIndex,
     /// Its time.
@@ -400,7 +402,7 @@ pub struct OrderRow {
     pub provided: Vec<LotId>,
     /// What was made, once completed.
     pub completed: Option<CompletedOrder>,
-    /// What the buyer paid or owes, once settled.
+    /// What the buyer paid or owes, once the order is final.
     pub paid: Option<Minor>,
 }
 

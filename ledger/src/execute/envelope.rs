@@ -1,0 +1,48 @@
+//! The checks of the envelope, in the order of their codes, and the way from an operation to what
+//! does it.
+
+use super::work::{Checked, Signer, Work, ensure};
+use super::{completion, factors, lots, members, money, orders, sources, transformations};
+use crate::operation::Operation;
+use crate::rejection::Code;
+use crate::transaction::{Envelope, LIFETIME_MAX, OPERATIONS_MAX, TRANSACTION_VERSION};
+
+pub(super) fn check(work: &Work<'_>, envelope: &Envelope) -> Checked<Signer> {
+    let moment = work.moment;
+    let (created, expires) = (envelope.created_at, envelope.expires_at);
+    ensure(envelope.version == TRANSACTION_VERSION, Code::UnknownVersion)?;
+    ensure(envelope.network == moment.network, Code::WrongNetwork)?;
+    let counted = (1..=OPERATIONS_MAX).contains(&envelope.operations.len());
+    ensure(counted, Code::TooManyOperations)?;
+    let short = created < expires && expires <= created.saturating_add(LIFETIME_MAX);
+    ensure(short, Code::LifetimeTooLong)?;
+    ensure(!moment.is_future(created), Code::NotYetValid)?;
+    ensure(moment.time < expires, Code::Expired)?;
+    work.signer(&envelope.signer)
+}
+
+pub(super) fn apply(work: &mut Work<'_>, signer: &Signer, operation: &Operation) -> Checked<()> {
+    match operation {
+        Operation::Enrol(enrolment) => members::enrol(work, signer, enrolment),
+        Operation::RotateKey(rotation) => members::rotate_key(work, signer, rotation),
+        Operation::Revoke(revocation) => members::revoke(work, signer, revocation),
+        Operation::PublishFactors(publication) => factors::publish(work, signer, publication),
+        Operation::IssueMoney(issue) => money::issue(work, signer, issue),
+        Operation::RedeemMoney(redemption) => money::redeem(work, signer, redemption),
+        Operation::SubmitReading(reading) => sources::submit_reading(work, signer, reading),
+        Operation::ResetRegister(reset) => sources::reset_register(work, signer, reset),
+        Operation::DeclareLot(declaration) => sources::declare_lot(work, signer, declaration),
+        Operation::TransferLot(transfer) => lots::transfer(work, signer, transfer),
+        Operation::Transform(transformation) => {
+            transformations::transform(work, signer, transformation)
+        }
+        Operation::SinkLot(sink) => lots::sink(work, signer, sink),
+        Operation::PlaceOrder(terms) => orders::place(work, signer, terms),
+        Operation::AcceptOrder(step) => orders::accept(work, signer, step.order),
+        Operation::RejectOrder(step) => orders::reject(work, signer, step.order),
+        Operation::CancelOrder(step) => orders::cancel(work, signer, step.order),
+        Operation::StartOrder(step) => orders::start(work, signer, step.order),
+        Operation::CompleteOrder(completion) => completion::complete(work, signer, completion),
+        Operation::ConfirmOrder(step) => completion::confirm(work, signer, step.order),
+    }
+}

@@ -1,0 +1,93 @@
+//! The state before the first commit.
+
+use super::Effects;
+use super::members::member_keys;
+use super::overlay::Overlay;
+use super::run::state_digest;
+use crate::codec;
+use crate::footprint::Footprint;
+use crate::genesis::{Genesis, GenesisMember};
+use crate::id::{Digest, MemberId};
+use crate::log;
+use crate::memory::Memory;
+use crate::quantity::{CommitIndex, Minor};
+use crate::rows::{CurrencyRow, LedgerRow, MemberKind, MemberRow, ReadError, Table, Write, key};
+use alloc::vec::Vec;
+
+/// The effects of genesis: the state before the first commit.
+///
+/// # Errors
+/// [`ReadError`] with what [`Genesis::validate`] finds wrong.
+pub fn genesis(genesis: &Genesis) -> Result<Effects, ReadError> {
+    genesis.validate().map_err(|error| ReadError(alloc::format!("genesis: {error}")))?;
+    let nothing = Memory::default();
+    let mut state = Overlay::new(&nothing);
+    for (kind, members) in [
+        (MemberKind::Organisation, &genesis.organisations),
+        (MemberKind::Publisher, &genesis.publishers),
+    ] {
+        for member in members {
+            put_member(&mut state, kind, member);
+        }
+    }
+    for currency in &genesis.currencies {
+        let issuer = genesis.organisation(&currency.issuer);
+        let issuer =
+            issuer.ok_or_else(|| ReadError("genesis: a currency without issuer".into()))?;
+        let row = CurrencyRow {
+            issuer,
+            issued: Minor::ZERO,
+            available: Minor::ZERO,
+            held: Minor::ZERO,
+            redeemed: Minor::ZERO,
+        };
+        state.put(key(Table::Currency, &[currency.code.as_bytes()]), &row);
+    }
+    Ok(effects(genesis, state.into_writes()))
+}
+
+fn put_member(state: &mut Overlay<'_>, kind: MemberKind, member: &GenesisMember) {
+    let id = MemberId::of(&member.owner_key);
+    let row = MemberRow {
+        name: member.name.clone(),
+        kind,
+        organisation: id,
+        owner_key: member.owner_key,
+        signing_key: member.signing_key,
+        revoked_from: None,
+    };
+    state.put(key(Table::Member, &[id.as_bytes()]), &row);
+    for (public, row) in member_keys(id, member.owner_key, member.signing_key) {
+        state.put(key(Table::Key, &[public.as_bytes()]), &row);
+    }
+}
+
+fn effects(genesis: &Genesis, mut writes: Vec<Write>) -> Effects {
+    let network = genesis.network();
+    let commit = CommitIndex::ZERO;
+    let time = genesis.created_at;
+    let before = Digest::new(*network.as_bytes());
+    let ledger = LedgerRow {
+        network,
+        commit,
+        time,
+        log_leaves: 0,
+        log_root: log::empty_root(),
+        state_digest: state_digest(before, commit, time, &writes),
+        sources: Footprint::ZERO,
+        stock: Footprint::ZERO,
+        sinks: Footprint::ZERO,
+    };
+    let row = Write { key: key(Table::Ledger, &[]), value: Some(codec::encode(&ledger)) };
+    // Table 1 is the lowest: the ledger row comes first.
+    writes.insert(0, row);
+    Effects {
+        commit,
+        writes,
+        executed: Vec::new(),
+        events: Vec::new(),
+        log_leaves: ledger.log_leaves,
+        log_root: ledger.log_root,
+        state_digest: ledger.state_digest,
+    }
+}

@@ -1,0 +1,76 @@
+//! Changes not yet applied, over a state: reads see them, nothing below does.
+//!
+//! A commit is one overlay over the storage, a transaction one over the commit's; a refused
+//! transaction's overlay is dropped, so that nothing of it remains.
+
+use crate::codec;
+use crate::rows::{Read, ReadError, Row, Write};
+use alloc::{collections::BTreeMap, vec::Vec};
+use serde::Serialize;
+
+/// A state with changes on top.
+pub(super) struct Overlay<'a> {
+    base: &'a dyn Read,
+    writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+impl<'a> Overlay<'a> {
+    /// No changes yet.
+    pub(super) const fn new(base: &'a dyn Read) -> Self {
+        Self { base, writes: BTreeMap::new() }
+    }
+
+    /// Sets a row.
+    pub(super) fn put<T: Serialize>(&mut self, key: Vec<u8>, row: &T) {
+        self.writes.insert(key, Some(codec::encode(row)));
+    }
+
+    /// Sets a row of an index: the key says everything.
+    pub(super) fn mark(&mut self, key: Vec<u8>) {
+        self.writes.insert(key, Some(Vec::new()));
+    }
+
+    /// Removes a row.
+    pub(super) fn remove(&mut self, key: Vec<u8>) {
+        self.writes.insert(key, None);
+    }
+
+    /// Takes over the changes of an overlay that lay on this one.
+    pub(super) fn adopt(&mut self, writes: &[Write]) {
+        for write in writes {
+            self.writes.insert(write.key.clone(), write.value.clone());
+        }
+    }
+
+    /// The changes, ascending by key.
+    pub(super) fn into_writes(self) -> Vec<Write> {
+        self.writes.into_iter().map(|(key, value)| Write { key, value }).collect()
+    }
+}
+
+impl Read for Overlay<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        match self.writes.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.base.get(key),
+        }
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Row>, ReadError> {
+        let changed: Vec<_> = self
+            .writes
+            .range(prefix.max(from).to_vec()..)
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .collect();
+        let removed = changed.iter().filter(|(_, value)| value.is_none()).count();
+        let below = self.base.scan(prefix, from, limit.saturating_add(removed))?;
+        let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = below.into_iter().collect();
+        for (key, value) in changed {
+            match value {
+                Some(value) => rows.insert(key.clone(), value.clone()),
+                None => rows.remove(key),
+            };
+        }
+        Ok(rows.into_iter().take(limit).collect())
+    }
+}

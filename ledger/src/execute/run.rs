@@ -1,0 +1,231 @@
+//! Going through a commit: deadlines first, then the transactions in order, then the log.
+
+use super::overlay::Overlay;
+use super::work::{Checked, Moment, Refusal, Totals, Work};
+use super::{Commit, Effects, Event, EventBody, Executed, Item, completion, envelope, orders};
+use crate::codec;
+use crate::id::{Digest, OrderId, TransactionId, hash};
+use crate::log;
+use crate::quantity::{CommitIndex, Timestamp};
+use crate::rejection::{Code, Rejection};
+use crate::rows::{LedgerRow, Read, ReadError, Table, TransactionRow, Write, key, read};
+use crate::transaction::Transaction;
+use alloc::vec::Vec;
+
+/// Most deadlines that one commit works off; the rest follows in the next ones, oldest first.
+pub const DEADLINES_MAX: usize = 64;
+
+/// Executes a commit on a state.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails, or the commit does not follow the state's last one; a
+/// refusal of a transaction is not an error but recorded.
+pub fn execute(commit: &Commit, state: &dyn Read) -> Result<Effects, ReadError> {
+    let mut run = Run::begin(commit, state)?;
+    for (deadline, order) in orders::due(&run.state, commit.time, DEADLINES_MAX)? {
+        run.pass_deadline(deadline, order)?;
+    }
+    for item in &commit.items {
+        run.item(item)?;
+    }
+    run.finish()
+}
+
+/// What an [`Executed`] entry stands for: BLAKE3 over its encoded writes.
+pub fn effects_digest(writes: &[Write]) -> Digest {
+    Digest::new(hash("kerbholz/effects", &[&codec::encode(&writes)]))
+}
+
+/// The chain over write sets: the digest before, the commit and its writes but the ledger row.
+pub(super) fn state_digest(
+    before: Digest,
+    commit: CommitIndex,
+    time: Timestamp,
+    writes: &[Write],
+) -> Digest {
+    let (commit, time) = (commit.get().to_le_bytes(), time.get().to_le_bytes());
+    let writes = codec::encode(&writes);
+    Digest::new(hash("kerbholz/state", &[before.as_bytes(), &commit, &time, &writes]))
+}
+
+/// The id under which a passed deadline stands in the log.
+fn deadline_id(order: OrderId, deadline: Timestamp) -> TransactionId {
+    let deadline = deadline.get().to_be_bytes();
+    TransactionId::new(hash("kerbholz/deadline", &[order.as_bytes(), &deadline]))
+}
+
+fn transaction_key(id: TransactionId) -> Vec<u8> {
+    key(Table::Transaction, &[id.as_bytes()])
+}
+
+/// A commit being executed.
+struct Run<'a> {
+    state: Overlay<'a>,
+    ledger: LedgerRow,
+    executed: Vec<Executed>,
+    leaves: Vec<Digest>,
+    events: Vec<Event>,
+}
+
+/// What a transaction that was not refused did.
+struct Done {
+    writes: Vec<Write>,
+    totals: Totals,
+    events: Vec<EventBody>,
+}
+
+impl<'a> Run<'a> {
+    fn begin(commit: &Commit, state: &'a dyn Read) -> Result<Self, ReadError> {
+        let ledger: Option<LedgerRow> = read(state, &key(Table::Ledger, &[]))?;
+        let mut ledger = ledger.ok_or_else(|| ReadError("there is no genesis".into()))?;
+        let follows = ledger.commit.get().checked_add(1) == Some(commit.index.get());
+        if !follows || commit.time < ledger.time {
+            let (last, next) = (ledger.commit.get(), commit.index.get());
+            let text = alloc::format!("commit {next} does not follow the state's commit {last}");
+            return Err(ReadError(text));
+        }
+        ledger.commit = commit.index;
+        ledger.time = commit.time;
+        let (executed, leaves, events) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { state: Overlay::new(state), ledger, executed, leaves, events })
+    }
+
+    fn work(&self, transaction: TransactionId) -> Work<'_> {
+        Work {
+            state: Overlay::new(&self.state),
+            totals: Totals::of(&self.ledger),
+            events: Vec::new(),
+            moment: Moment {
+                network: self.ledger.network,
+                commit: self.ledger.commit,
+                time: self.ledger.time,
+                transaction,
+                operation: 0,
+            },
+        }
+    }
+
+    fn pass_deadline(&mut self, deadline: Timestamp, order: OrderId) -> Result<(), ReadError> {
+        let id = deadline_id(order, deadline);
+        let mut work = self.work(id);
+        let outcome = completion::pass_deadline(&mut work, order);
+        match settle(work, outcome)? {
+            Ok(done) => self.record(id, Ok(done)),
+            // What an order has reached was checked on the way: only a damaged state refuses.
+            Err(rejection) => {
+                let text = alloc::format!("deadline of order {order}: {rejection}");
+                Err(ReadError(text))
+            }
+        }
+    }
+
+    /// Executes a transaction, unless it was executed before: then the first result stands.
+    fn item(&mut self, item: &Item) -> Result<(), ReadError> {
+        let id = match item {
+            Item::Transaction(transaction) => transaction.id(),
+            Item::Invalid { id, .. } => *id,
+        };
+        if self.state.get(&transaction_key(id))?.is_some() {
+            return Ok(());
+        }
+        let outcome = match item {
+            Item::Transaction(transaction) => {
+                let mut work = self.work(id);
+                let outcome = operate(&mut work, transaction);
+                settle(work, outcome)?
+            }
+            Item::Invalid { code, .. } => Err(Rejection { code: *code, operation: 0 }),
+        };
+        self.record(id, outcome)?;
+        let result = self.executed.last().map_or(Ok(()), |executed| executed.result);
+        self.event(id, EventBody::Final { result });
+        Ok(())
+    }
+
+    /// Adopts what was done, and enters it in the log.
+    fn record(
+        &mut self,
+        id: TransactionId,
+        outcome: Result<Done, Rejection>,
+    ) -> Result<(), ReadError> {
+        let (result, writes) = match outcome {
+            Ok(done) => {
+                self.ledger.sources = done.totals.sources;
+                self.ledger.stock = done.totals.stock;
+                self.ledger.sinks = done.totals.sinks;
+                self.state.adopt(&done.writes);
+                for body in done.events {
+                    self.event(id, body);
+                }
+                (Ok(()), done.writes)
+            }
+            Err(rejection) => (Err(rejection), Vec::new()),
+        };
+        let effects = effects_digest(&writes);
+        let leaf = self.ledger.log_leaves + self.leaves.len() as u64;
+        let (commit, time) = (self.ledger.commit, self.ledger.time);
+        let row = TransactionRow { commit, time, leaf, result, effects };
+        self.state.put(transaction_key(id), &row);
+        self.leaves.push(log::leaf(id, &result, effects));
+        self.executed.push(Executed { id, leaf, result, writes });
+        Ok(())
+    }
+
+    fn event(&mut self, transaction: TransactionId, body: EventBody) {
+        let index = u32::try_from(self.events.len()).unwrap_or(u32::MAX);
+        let (commit, time) = (self.ledger.commit, self.ledger.time);
+        self.events.push(Event { commit, index, time, transaction, body });
+    }
+
+    fn finish(mut self) -> Result<Effects, ReadError> {
+        if !self.leaves.is_empty() {
+            let grown = log::append(&self.state, self.ledger.log_leaves, self.leaves)?;
+            for (position, node) in &grown.nodes {
+                self.state.put(log::node_key(*position), node);
+            }
+            self.ledger.log_leaves = grown.leaves;
+            self.ledger.log_root = grown.root;
+        }
+        let mut ledger = self.ledger;
+        let mut writes = self.state.into_writes();
+        if !self.executed.is_empty() {
+            let before = ledger.state_digest;
+            ledger.state_digest = state_digest(before, ledger.commit, ledger.time, &writes);
+        }
+        let row = Write { key: key(Table::Ledger, &[]), value: Some(codec::encode(&ledger)) };
+        // Table 1 is the lowest: the ledger row comes first.
+        writes.insert(0, row);
+        Ok(Effects {
+            commit: ledger.commit,
+            writes,
+            executed: self.executed,
+            events: self.events,
+            log_leaves: ledger.log_leaves,
+            log_root: ledger.log_root,
+            state_digest: ledger.state_digest,
+        })
+    }
+}
+
+/// The envelope, then every operation.
+fn operate(work: &mut Work<'_>, transaction: &Transaction) -> Checked<()> {
+    let envelope = transaction.envelope();
+    let signer = envelope::check(work, envelope)?;
+    for (index, operation) in envelope.operations.iter().enumerate() {
+        work.moment.operation = u32::try_from(index).map_err(|_| Code::TooManyOperations)?;
+        envelope::apply(work, &signer, operation)?;
+    }
+    Ok(())
+}
+
+/// Separates what was done from what was refused; a storage that fails ends the execution.
+fn settle(work: Work<'_>, outcome: Checked<()>) -> Result<Result<Done, Rejection>, ReadError> {
+    match outcome {
+        Ok(()) => {
+            let writes = work.state.into_writes();
+            Ok(Ok(Done { writes, totals: work.totals, events: work.events }))
+        }
+        Err(Refusal::Rule(code)) => Ok(Err(Rejection { code, operation: work.moment.operation })),
+        Err(Refusal::Storage(error)) => Err(error),
+    }
+}

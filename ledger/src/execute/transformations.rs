@@ -1,0 +1,199 @@
+//! Transformations: lots go in, activities are booked, lots come out with the footprint of both.
+//!
+//! Waste is a dimension and a lot: the mass of the outputs of role waste is booked as a source of
+//! the dimension and carried by the outputs that have weight, so that a product shows the waste its
+//! making made; the waste lot itself stays in the mass balance.
+
+use super::lots::{Take, ensure_mass};
+use super::sources::{apply, ensure_bounded, ensure_evidence, ensure_valid, tier};
+use super::work::{Checked, Signer, Work, ensure, ensure_text};
+use crate::footprint::{Dimension, Footprint};
+use crate::id::{LotId, MemberId, OrderId};
+use crate::quantity::Quantity;
+use crate::rejection::Code;
+use crate::rows::{BookedActivity, LotRow, MemberKind, Origin, Table, TransformationRow, key};
+use crate::transformation::{Activity, FAN_MAX, OutputRole, Transformation};
+use alloc::vec::Vec;
+
+/// All there is, in millionths.
+pub(super) const PPM_MAX: u32 = 1_000_000;
+const NAME_MAX: usize = 64;
+
+/// A transformation, checked and not yet done.
+pub(super) struct Draft {
+    takes: Vec<Take>,
+    activities: Vec<BookedActivity>,
+    /// What activities and waste book in.
+    booked: Footprint,
+    /// Everything that goes into the outputs.
+    pub(super) total: Footprint,
+    /// What comes out, owned by the machine; in the order of the transformation's outputs.
+    pub(super) outputs: Vec<LotRow>,
+}
+
+pub(super) fn transform(
+    work: &mut Work<'_>,
+    signer: &Signer,
+    transformation: &Transformation,
+) -> Checked<()> {
+    signer.require(&[MemberKind::Machine])?;
+    let tolerance = transformation.mass_tolerance_ppm;
+    let draft = check(work, signer.id, transformation, None, tolerance)?;
+
+    apply_draft(work, signer.id, transformation, None, draft)?;
+    Ok(())
+}
+
+/// Checks a transformation by `machine`, within an order or without.
+pub(super) fn check(
+    work: &Work<'_>,
+    machine: MemberId,
+    transformation: &Transformation,
+    order: Option<OrderId>,
+    mass_tolerance_ppm: u32,
+) -> Checked<Draft> {
+    check_fields(work, transformation)?;
+    let activities = book_activities(work, transformation)?;
+    let takes = work.check_takes(machine, &transformation.inputs, order)?;
+    for output in &transformation.outputs {
+        ensure_mass(output.quantity, output.mass)?;
+    }
+    check_mass(&takes, transformation, mass_tolerance_ppm)?;
+
+    let mut booked = Footprint::ZERO;
+    for activity in &activities {
+        booked = booked.checked_add(&activity.footprint)?;
+    }
+    booked = booked.checked_add(&waste_of(transformation)?)?;
+    let mut total = booked.clone();
+    for take in &takes {
+        total = total.checked_add(&take.taken.footprint)?;
+    }
+    let outputs = share_out(work, machine, transformation, &total)?;
+    Ok(Draft { takes, activities, booked, total, outputs })
+}
+
+fn check_fields(work: &Work<'_>, transformation: &Transformation) -> Checked<()> {
+    let Transformation { inputs, activities, outputs, .. } = transformation;
+    let counts = [inputs.len(), activities.len(), outputs.len()];
+    let bounded = counts.iter().all(|count| *count <= FAN_MAX) && !outputs.is_empty();
+    ensure(bounded, Code::FieldInvalid)?;
+    let shares = [transformation.exempted_ppm, transformation.mass_tolerance_ppm];
+    ensure(shares.iter().all(|share| *share <= PPM_MAX), Code::FieldInvalid)?;
+    ensure_evidence(transformation.evidence.as_ref())?;
+    for activity in activities {
+        ensure_text(&activity.name, NAME_MAX)?;
+        ensure_evidence(activity.evidence.as_ref())?;
+    }
+    for output in outputs {
+        ensure_text(&output.product, NAME_MAX)?;
+    }
+    let empty = |quantity: Quantity| quantity.amount == 0;
+    let nothing = activities.iter().any(|activity| empty(activity.amount))
+        || outputs.iter().any(|output| empty(output.quantity));
+    ensure(!nothing, Code::ZeroAmount)?;
+    let (from, to) = (transformation.from, transformation.to);
+    ensure(from <= to && !work.moment.is_future(to), Code::PeriodInvalid)
+}
+
+fn book_activities(work: &Work<'_>, of: &Transformation) -> Checked<Vec<BookedActivity>> {
+    let book = |activity: &Activity| {
+        let factor = work.factor(&activity.factor)?;
+        let footprint = apply(&factor, activity.amount, tier(activity.evidence.as_ref()))?;
+        ensure_valid(&factor, of.from, of.to)?;
+        ensure_bounded(&footprint)?;
+        Ok(BookedActivity { activity: activity.clone(), footprint })
+    };
+    of.activities.iter().map(book).collect()
+}
+
+fn check_mass(takes: &[Take], transformation: &Transformation, tolerance: u32) -> Checked<()> {
+    let mass_in: u128 = takes.iter().map(|take| u128::from(take.taken.mass.get())).sum();
+    let masses = transformation.outputs.iter().map(|output| u128::from(output.mass.get()));
+    let mass_out: u128 = masses.sum();
+    // At most 256 masses of 64 bits each: 72 bits, and 20 more for the millionths.
+    let difference = mass_in.abs_diff(mass_out) * u128::from(PPM_MAX);
+    ensure(difference <= mass_in * u128::from(tolerance), Code::MassImbalance)
+}
+
+fn waste_of(transformation: &Transformation) -> Checked<Footprint> {
+    let wasted = transformation.outputs.iter().filter(|output| output.role == OutputRole::Waste);
+    let mass: i128 = wasted.map(|output| i128::from(output.mass.get())).sum();
+    let mut footprint = Footprint::ZERO;
+    footprint.set(Dimension::Waste, mass);
+    Ok(footprint)
+}
+
+fn share_out(
+    work: &Work<'_>,
+    machine: MemberId,
+    transformation: &Transformation,
+    total: &Footprint,
+) -> Checked<Vec<LotRow>> {
+    let weights: Vec<u64> = transformation.outputs.iter().map(|output| output.weight).collect();
+    ensure(weights.iter().any(|weight| *weight > 0), Code::NoAllocation)?;
+    let shares = total.allocate(&weights)?;
+    let lots = transformation.outputs.iter().zip(shares).enumerate();
+    let lots = lots.map(|(index, (output, footprint))| {
+        let origin = Origin::Made {
+            transformation: work.moment.transformation(),
+            output: u32::try_from(index).unwrap_or(u32::MAX),
+            role: output.role,
+        };
+        let thing = (output.product.clone(), output.quantity, output.mass);
+        work.new_lot(machine, thing, footprint, origin)
+    });
+    Ok(lots.collect())
+}
+
+/// Does what was checked; returns the outputs' ids.
+pub(super) fn apply_draft(
+    work: &mut Work<'_>,
+    machine: MemberId,
+    transformation: &Transformation,
+    order: Option<OrderId>,
+    draft: Draft,
+) -> Checked<Vec<LotId>> {
+    let mut inputs = Vec::with_capacity(draft.takes.len());
+    for take in draft.takes {
+        let taken = work.take(take);
+        let amount = u128::from(taken.portion.amount);
+        work.change_product(&taken.product, taken.unit, |row| {
+            row.stock = row.stock.checked_sub(amount)?;
+            row.used = row.used.checked_add(amount)?;
+            Some(())
+        })?;
+        inputs.push(taken);
+    }
+    let mut outputs = Vec::with_capacity(draft.outputs.len());
+    for (index, lot) in draft.outputs.iter().enumerate() {
+        let amount = u128::from(lot.quantity.amount);
+        work.change_product(&lot.product, lot.quantity.unit, |row| {
+            row.stock = row.stock.checked_add(amount)?;
+            row.made = row.made.checked_add(amount)?;
+            Some(())
+        })?;
+        let id = work.moment.lot(index);
+        work.put_lot(id, lot);
+        outputs.push(id);
+    }
+    // What the inputs carried stays in stock, in the outputs.
+    work.totals.sources = work.totals.sources.checked_add(&draft.booked)?;
+    work.totals.stock = work.totals.stock.checked_add(&draft.booked)?;
+    let row = TransformationRow {
+        machine,
+        order,
+        inputs,
+        activities: draft.activities,
+        outputs: outputs.clone(),
+        allocation: transformation.allocation,
+        exempted_ppm: transformation.exempted_ppm,
+        from: transformation.from,
+        to: transformation.to,
+        evidence: transformation.evidence.clone(),
+        transaction: work.moment.transaction,
+    };
+    let id = work.moment.transformation();
+    work.state.put(key(Table::Transformation, &[id.as_bytes()]), &row);
+    Ok(outputs)
+}

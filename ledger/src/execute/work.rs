@@ -1,0 +1,209 @@
+//! What one transaction (or one deadline) is executed with: its view of the state, the running
+//! totals, its events, and the answer "no".
+
+use super::EventBody;
+use super::overlay::Overlay;
+use crate::factor::{Factor, FactorRef};
+use crate::footprint::{Footprint, Overflow};
+use crate::id::{LotId, MemberId, NetworkId, OrderId, TransactionId, TransformationId};
+use crate::quantity::{CommitIndex, Timestamp, Unit};
+use crate::rejection::Code;
+use crate::rows::{
+    KeyRole, KeyRow, LedgerRow, LotRow, MemberKind, MemberRow, OrderRow, ProductRow, ReadError,
+    Table, key, read,
+};
+use crate::transaction::CLOCK_SKEW_MAX;
+use alloc::vec::Vec;
+
+/// Why an operation does not happen.
+pub(super) enum Refusal {
+    /// A rule refuses it: an answer, recorded.
+    Rule(Code),
+    /// The state cannot be read: execution stops.
+    Storage(ReadError),
+}
+
+impl From<Code> for Refusal {
+    fn from(code: Code) -> Self {
+        Self::Rule(code)
+    }
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl From<Overflow> for Refusal {
+    fn from(_: Overflow) -> Self {
+        Self::Rule(Code::Overflow)
+    }
+}
+
+/// A result that a rule or the storage may refuse.
+pub(super) type Checked<T> = Result<T, Refusal>;
+
+/// Refuses with `code` unless `holds`.
+pub(super) fn ensure(holds: bool, code: Code) -> Checked<()> {
+    if holds { Ok(()) } else { Err(code.into()) }
+}
+
+/// Refuses a text outside `1..=max` bytes.
+pub(super) fn ensure_text(text: &str, max: usize) -> Checked<()> {
+    ensure((1..=max).contains(&text.len()), Code::FieldInvalid)
+}
+
+/// The sums of the trial balance.
+#[derive(Clone)]
+pub(super) struct Totals {
+    pub(super) sources: Footprint,
+    pub(super) stock: Footprint,
+    pub(super) sinks: Footprint,
+}
+
+impl Totals {
+    pub(super) fn of(ledger: &LedgerRow) -> Self {
+        Self {
+            sources: ledger.sources.clone(),
+            stock: ledger.stock.clone(),
+            sinks: ledger.sinks.clone(),
+        }
+    }
+}
+
+/// When and by what the work is done.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) network: NetworkId,
+    pub(super) commit: CommitIndex,
+    pub(super) time: Timestamp,
+    pub(super) transaction: TransactionId,
+    pub(super) operation: u32,
+}
+
+impl Moment {
+    /// The id of the lot that comes out of the current operation at this place.
+    pub(super) fn lot(&self, output: usize) -> LotId {
+        LotId::of(self.transaction, self.operation, u32::try_from(output).unwrap_or(u32::MAX))
+    }
+
+    /// The id of the order that the current operation places.
+    pub(super) fn order(&self) -> OrderId {
+        OrderId::of(self.transaction, self.operation)
+    }
+
+    /// The id of the transformation that the current operation records.
+    pub(super) fn transformation(&self) -> TransformationId {
+        TransformationId::of(self.transaction, self.operation)
+    }
+
+    /// Whether a time lies in the future, differences of clocks allowed.
+    pub(super) fn is_future(&self, time: Timestamp) -> bool {
+        time > self.time.saturating_add(CLOCK_SKEW_MAX)
+    }
+}
+
+/// Who signed, as the state knows it before the transaction's first operation.
+pub(super) struct Signer {
+    pub(super) id: MemberId,
+    pub(super) row: MemberRow,
+    /// Whether the key works daily.
+    pub(super) signing: bool,
+    /// Whether the key changes things.
+    pub(super) owner: bool,
+}
+
+impl Signer {
+    /// Refuses unless the signing key of a member of one of these kinds signed.
+    pub(super) fn require(&self, kinds: &[MemberKind]) -> Checked<()> {
+        ensure(self.signing && kinds.contains(&self.row.kind), Code::WrongSigner)
+    }
+}
+
+/// One transaction's or deadline's execution.
+pub(super) struct Work<'a> {
+    pub(super) state: Overlay<'a>,
+    pub(super) totals: Totals,
+    pub(super) events: Vec<EventBody>,
+    pub(super) moment: Moment,
+}
+
+impl Work<'_> {
+    /// Whose key it is.
+    pub(super) fn key(&self, public: &crate::keys::PublicKey) -> Checked<Option<KeyRow>> {
+        Ok(read(&self.state, &key(Table::Key, &[public.as_bytes()]))?)
+    }
+
+    /// Who signed: the key's member, neither of them revoked.
+    pub(super) fn signer(&self, public: &crate::keys::PublicKey) -> Checked<Signer> {
+        let row = self.key(public)?.ok_or(Code::UnknownSigner)?;
+        let member = self.find_member(row.member)?.ok_or(Code::UnknownSigner)?;
+        let current = row.until.is_none_or(|until| self.moment.commit < until);
+        let signing = current && row.role != KeyRole::Owner;
+        let owner = row.role != KeyRole::Signing;
+        ensure(!self.is_revoked(&member) && (signing || owner), Code::RevokedSigner)?;
+        Ok(Signer { id: row.member, row: member, signing, owner })
+    }
+
+    fn find_member(&self, id: MemberId) -> Checked<Option<MemberRow>> {
+        Ok(read(&self.state, &key(Table::Member, &[id.as_bytes()]))?)
+    }
+
+    /// A member that must exist.
+    pub(super) fn member(&self, id: MemberId) -> Checked<MemberRow> {
+        Ok(self.find_member(id)?.ok_or(Code::UnknownMember)?)
+    }
+
+    /// A member that must exist, be of one of these kinds and not revoked.
+    pub(super) fn active(&self, id: MemberId, kinds: &[MemberKind]) -> Checked<MemberRow> {
+        let member = self.member(id)?;
+        ensure(kinds.contains(&member.kind), Code::WrongKind)?;
+        ensure(!self.is_revoked(&member), Code::RevokedMember)?;
+        Ok(member)
+    }
+
+    fn is_revoked(&self, member: &MemberRow) -> bool {
+        member.revoked_from.is_some_and(|from| from <= self.moment.commit)
+    }
+
+    /// A factor that must exist.
+    pub(super) fn factor(&self, reference: &FactorRef) -> Checked<Factor> {
+        let parts = [reference.set.as_bytes().as_slice(), reference.code.as_bytes()];
+        Ok(read(&self.state, &key(Table::Factor, &parts))?.ok_or(Code::UnknownFactor)?)
+    }
+
+    /// A lot that must exist.
+    pub(super) fn lot(&self, id: LotId) -> Checked<LotRow> {
+        Ok(read(&self.state, &lot_key(id))?.ok_or(Code::UnknownLot)?)
+    }
+
+    /// An order that must exist.
+    pub(super) fn order(&self, id: OrderId) -> Checked<OrderRow> {
+        Ok(read(&self.state, &order_key(id))?.ok_or(Code::UnknownOrder)?)
+    }
+
+    /// Changes the quantities of a product.
+    pub(super) fn change_product(
+        &mut self,
+        product: &str,
+        unit: Unit,
+        change: impl FnOnce(&mut ProductRow) -> Option<()>,
+    ) -> Checked<()> {
+        let key = key(Table::Product, &[product.as_bytes(), &[unit as u8]]);
+        let mut row: ProductRow = read(&self.state, &key)?.unwrap_or_default();
+        change(&mut row).ok_or(Overflow)?;
+        self.state.put(key, &row);
+        Ok(())
+    }
+}
+
+/// The key of a lot.
+pub(super) fn lot_key(id: LotId) -> Vec<u8> {
+    key(Table::Lot, &[id.as_bytes()])
+}
+
+/// The key of an order.
+pub(super) fn order_key(id: OrderId) -> Vec<u8> {
+    key(Table::Order, &[id.as_bytes()])
+}

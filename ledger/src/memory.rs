@@ -1,0 +1,41 @@
+//! A state in memory: for replaying, simulating and testing the ledger without a storage.
+
+use crate::rows::{Read, ReadError, Row, Write};
+use alloc::{collections::BTreeMap, vec::Vec};
+
+/// A state held in memory. Cloning it takes a snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory(BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl Memory {
+    /// Applies the writes of [`crate::execute::Effects`].
+    pub fn apply(&mut self, writes: &[Write]) {
+        for write in writes {
+            match &write.value {
+                Some(value) => self.0.insert(write.key.clone(), value.clone()),
+                None => self.0.remove(&write.key),
+            };
+        }
+    }
+
+    /// All rows, ascending by key.
+    pub fn rows(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.0.iter().map(|(key, value)| (key.as_slice(), value.as_slice()))
+    }
+}
+
+impl Read for Memory {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        Ok(self.0.get(key).cloned())
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Row>, ReadError> {
+        Ok(self
+            .0
+            .range(prefix.max(from).to_vec()..)
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .take(limit)
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect())
+    }
+}
