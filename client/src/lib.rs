@@ -1,4 +1,5 @@
 //! The Kerbholz SDK.
 
+pub mod connection;
 pub mod transport;
 pub mod wire;

@@ -29,6 +29,7 @@ mod link;
 mod listen;
 mod queue;
 mod serve;
+mod setup;
 mod shared;
 mod stats;
 #[cfg(test)]

@@ -7,24 +7,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kerbholz_client::transport;
 use kerbholz_client::transport::redial::Redial;
-use kerbholz_client::transport::streams::{Inbound, Streams};
-use kerbholz_client::transport::{self};
-use kerbholz_client::wire::{PeerKey, Protocol, Protocols, keypair};
-use libp2p::connection_limits::{self, ConnectionLimits};
+use kerbholz_client::transport::streams::Inbound;
+use kerbholz_client::wire::{PeerKey, Protocol};
 use libp2p::futures::StreamExt;
-use libp2p::swarm::{ConnectionId, DialError, NetworkBehaviour, SwarmEvent};
+use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 use super::budget::Budget;
-use super::config::{NetworkConfig, NetworkError, NetworkLimits};
+use super::config::{NetworkConfig, NetworkError};
 use super::events::NetworkEvents;
 use super::handle::{NetworkHandle, Route};
 use super::link::{self, Link};
 use super::listen;
 use super::serve::{Outcome, Visit};
+use super::setup::{self, Behaviour, BehaviourEvent};
 use super::shared::{Command, Context, Shared, lock};
 use super::stats::PeerCounters;
 
@@ -34,13 +34,6 @@ const COMMANDS_MAX: usize = 64;
 const REFUSALS_MAX: usize = 32;
 /// How often forgettable budgets are forgotten.
 const PRUNE_PERIOD: Duration = Duration::from_secs(10);
-
-/// What the swarm does: refuse connections above the limits, and carry streams.
-#[derive(NetworkBehaviour)]
-pub(super) struct Behaviour {
-    limits: connection_limits::Behaviour,
-    streams: Streams,
-}
 
 /// The hub's view of one other authority.
 struct Authority {
@@ -82,9 +75,9 @@ impl Hub {
         let limits = config.limits;
         let own = PeerKey::of_seed(&config.seed);
         let local = own.to_peer_id()?;
-        let others = other_authorities(&config, own)?;
-        check_resume(&config)?;
-        let mut swarm = swarm(&config, &others)?;
+        let others = setup::other_authorities(&config, own)?;
+        setup::check_resume(&config)?;
+        let mut swarm = setup::swarm(&config, &others)?;
         let early = listen::listen(&mut swarm, &config.listen).await?;
 
         let (command_sender, commands) = mpsc::channel(COMMANDS_MAX);
@@ -372,44 +365,4 @@ impl Hub {
             tracing::warn!("a peer did not take the last frames in time");
         }
     }
-}
-
-type Others = BTreeMap<PeerKey, (PeerId, Vec<Multiaddr>)>;
-
-fn other_authorities(config: &NetworkConfig, own: PeerKey) -> Result<Others, NetworkError> {
-    let mut others = Others::new();
-    for authority in config.authorities.iter().filter(|authority| authority.key != own) {
-        let entry = (authority.key.to_peer_id()?, authority.addresses.clone());
-        if others.insert(authority.key, entry).is_some() {
-            return Err(NetworkError::DuplicateAuthority(authority.key));
-        }
-    }
-    Ok(others)
-}
-
-fn check_resume(config: &NetworkConfig) -> Result<(), NetworkError> {
-    let bytes_max = Protocol::Blocks.answer_max();
-    match config.resume.iter().find(|(_, bytes)| bytes.len() > bytes_max) {
-        Some((peer, bytes)) => {
-            Err(NetworkError::Resume { peer: *peer, bytes: bytes.len(), bytes_max })
-        }
-        None => Ok(()),
-    }
-}
-
-fn swarm(config: &NetworkConfig, others: &Others) -> Result<Swarm<Behaviour>, NetworkError> {
-    let NetworkLimits { connections_max, connections_pending_max, idle_timeout, .. } =
-        config.limits;
-    let limits = ConnectionLimits::default()
-        .with_max_pending_incoming(Some(connections_pending_max))
-        .with_max_established_incoming(Some(connections_max))
-        .with_max_established_per_peer(Some(config.limits.connections_per_peer_max));
-    let mut limits = connection_limits::Behaviour::new(limits);
-    for (peer, _) in others.values() {
-        limits.bypass_peer_id(peer);
-    }
-    let keep: std::collections::BTreeSet<PeerId> = others.values().map(|(peer, _)| *peer).collect();
-    let streams = Streams::server(Protocols::new(&config.network), move |peer| keep.contains(peer));
-    let behaviour = Behaviour { limits, streams };
-    Ok(transport::swarm(keypair(&config.seed), behaviour, idle_timeout)?)
 }

@@ -3,8 +3,8 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
+use kerbholz_client::transport;
 use kerbholz_client::transport::streams::{OpenError, Streams};
-use kerbholz_client::transport::{self};
 use kerbholz_client::wire::{Protocol, Protocols, keypair};
 use libp2p::futures::StreamExt;
 use libp2p::swarm::SwarmEvent;
