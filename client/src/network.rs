@@ -1,0 +1,153 @@
+//! What a client must know of a network: the genesis, and where its authorities listen.
+//!
+//! Both are files in one folder, `genesis.json` (agreed on, hashed into the network's id) and
+//! `addresses.json` (changes with every move of a machine, proves nothing).
+
+use kerbholz_consensus::{CommitDigest, Committee, CommitteeConfig, CommitteeError, PublicKey};
+use kerbholz_ledger::genesis::{Genesis, GenesisAuthority, GenesisError};
+use kerbholz_ledger::id::NetworkId;
+use libp2p::Multiaddr;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// File name of the genesis in a network's folder.
+pub const GENESIS_FILE: &str = "genesis.json";
+/// File name of the addresses in a network's folder.
+pub const ADDRESSES_FILE: &str = "addresses.json";
+/// Most bytes of either file.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// A network to talk to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    genesis: Genesis,
+    id: NetworkId,
+    addresses: BTreeMap<String, Vec<Multiaddr>>,
+}
+
+/// Why a network's files cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkFileError {
+    /// A file cannot be read.
+    #[error("{path}: {source}: is this the folder of a network (see `kerbholz init`)?")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{path}: {reason}")]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// Line, column and reason.
+        reason: String,
+    },
+    /// The genesis contradicts itself.
+    #[error("{path}: {source}")]
+    Genesis {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        source: GenesisError,
+    },
+    /// An authority cannot be reached.
+    #[error("{path}: no address for the authority {name:?} of the genesis: add one")]
+    NoAddress {
+        /// Which file.
+        path: PathBuf,
+        /// Which authority.
+        name: String,
+    },
+}
+
+impl Network {
+    /// A network of a validated genesis, with addresses by authority name.
+    ///
+    /// # Errors
+    /// [`GenesisError`] when the genesis contradicts itself.
+    pub fn new(
+        genesis: Genesis,
+        addresses: BTreeMap<String, Vec<Multiaddr>>,
+    ) -> Result<Self, GenesisError> {
+        genesis.validate()?;
+        let id = genesis.network();
+        Ok(Self { genesis, id, addresses })
+    }
+
+    /// Reads `genesis.json` and `addresses.json` of a folder.
+    ///
+    /// # Errors
+    /// [`NetworkFileError`] names the file and what is wrong with it.
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self, NetworkFileError> {
+        let folder = folder.as_ref();
+        let genesis = read_genesis(&folder.join(GENESIS_FILE))?;
+        let path = folder.join(ADDRESSES_FILE);
+        let addresses: BTreeMap<String, Vec<Multiaddr>> = read_json(&path)?;
+        for authority in &genesis.authorities {
+            if addresses.get(&authority.name).is_none_or(Vec::is_empty) {
+                return Err(NetworkFileError::NoAddress { path, name: authority.name.clone() });
+            }
+        }
+        let id = genesis.network();
+        Ok(Self { genesis, id, addresses })
+    }
+
+    /// The genesis.
+    pub const fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// The network's id.
+    pub const fn id(&self) -> NetworkId {
+        self.id
+    }
+
+    /// Where an authority listens, by its name in the genesis.
+    pub fn addresses(&self, authority: &str) -> &[Multiaddr] {
+        self.addresses.get(authority).map_or(&[], Vec::as_slice)
+    }
+
+    /// Where every authority listens, by name.
+    pub const fn all_addresses(&self) -> &BTreeMap<String, Vec<Multiaddr>> {
+        &self.addresses
+    }
+}
+
+/// The committee that a genesis names: who signs blocks and checkpoints in its first epoch.
+///
+/// # Errors
+/// [`CommitteeError`] when the authorities' keys make no committee.
+pub fn committee(genesis: &Genesis) -> Result<Committee, CommitteeError> {
+    let key = |authority: &GenesisAuthority| PublicKey(*authority.key.as_bytes());
+    Committee::new(CommitteeConfig {
+        network: kerbholz_consensus::NetworkId(*genesis.network().as_bytes()),
+        epoch: 0,
+        authorities: genesis.authorities.iter().map(key).collect(),
+        gc_depth: Committee::GC_DEPTH,
+        previous: CommitDigest::NONE,
+    })
+}
+
+/// Reads and validates a genesis file: all that a verifier of receipts needs.
+///
+/// # Errors
+/// [`NetworkFileError`] names the file and what is wrong with it.
+pub fn read_genesis(path: &Path) -> Result<Genesis, NetworkFileError> {
+    let genesis: Genesis = read_json(path)?;
+    genesis
+        .validate()
+        .map_err(|source| NetworkFileError::Genesis { path: path.to_owned(), source })?;
+    Ok(genesis)
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, NetworkFileError> {
+    let read = |source| NetworkFileError::Read { path: path.to_owned(), source };
+    let malformed = |reason: String| NetworkFileError::Malformed { path: path.to_owned(), reason };
+    if std::fs::metadata(path).map_err(read)?.len() > FILE_BYTES_MAX {
+        return Err(malformed(format!("longer than {FILE_BYTES_MAX} bytes")));
+    }
+    let text = std::fs::read_to_string(path).map_err(read)?;
+    serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))
+}

@@ -1,0 +1,355 @@
+//! A member's session with the network: signs, submits, repeats, waits, reads.
+//!
+//! Everything that acts ([`crate::Machine`], [`crate::Organisation`], [`crate::Meter`],
+//! [`crate::Publisher`]) is a session with the right verbs.
+
+use crate::connection::{Connection, ConnectionConfig};
+use crate::error::ClientError;
+use crate::events::Events;
+use crate::network::Network;
+use crate::protocol::{Answer, Call, NodeInfo, ROWS_MAX, Refusal, Request, Subscription};
+use crate::receipt::Receipt;
+use crate::wire::{Authority, PeerKey};
+use backon::BackoffBuilder;
+use kerbholz_ledger::codec;
+use kerbholz_ledger::id::{LotId, MemberId, OrderId, TransactionId};
+use kerbholz_ledger::keys::{Keypair, PublicKey};
+use kerbholz_ledger::operation::Operation;
+use kerbholz_ledger::quantity::{CommitIndex, Milliseconds, Timestamp};
+use kerbholz_ledger::rows::{
+    KeyRow, LotRow, MemberRow, OrderRow, Row, Table, TransactionRow, TransformationRow, key,
+};
+use kerbholz_ledger::transaction::{Envelope, TRANSACTION_VERSION, Transaction};
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+/// How long a transaction made by the SDK may wait to be ordered.
+const LIFETIME: Milliseconds = Milliseconds::new(10 * 60 * 1000);
+/// How long a node is asked to wait for finality before the SDK asks again.
+const WAIT_MS: u32 = 5_000;
+/// How long the SDK keeps trying to learn what became of a transaction.
+const SUBMIT_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A member's session. Cheap to clone; ends when the last clone is dropped.
+#[derive(Clone)]
+pub struct Session {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    network: Network,
+    key: Keypair,
+    connection: Connection,
+    /// Index in the genesis of the authority that the connection lists first.
+    first: usize,
+    /// The newest commit whose effects this client has seen.
+    seen: AtomicU64,
+}
+
+/// A transaction that is final and was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Its id: derives the ids of what it created, and asks for its receipt.
+    pub id: TransactionId,
+    /// Where it stands in the ledger.
+    pub row: TransactionRow,
+    /// From submission to the answer.
+    pub finality: Duration,
+}
+
+impl Applied {
+    /// The id of the order that operation `operation` placed.
+    pub fn order(&self, operation: u32) -> OrderId {
+        OrderId::of(self.id, operation)
+    }
+
+    /// The id of the lot that operation `operation` made as its output `output`.
+    pub fn lot(&self, operation: u32, output: u32) -> LotId {
+        LotId::of(self.id, operation, output)
+    }
+}
+
+/// The machine's clock, as the ledger writes time.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl Session {
+    /// Opens connections to the network's authorities, with the member's signing key as identity.
+    /// Does not wait for them: the first request does.
+    ///
+    /// # Errors
+    /// [`ClientError::Connection`] when no connection can be prepared.
+    pub fn open(network: &Network, key: &Keypair) -> Result<Self, ClientError> {
+        let genesis = network.genesis();
+        let count = genesis.authorities.len();
+        // Sessions spread over the authorities by their keys, or all would ask the first one.
+        let first = usize::from(key.public().as_bytes()[0]) % count.max(1);
+        let authority = |position: usize| {
+            let authority = &genesis.authorities[(first + position) % count];
+            Authority {
+                key: PeerKey(*authority.key.as_bytes()),
+                addresses: network.addresses(&authority.name).to_vec(),
+            }
+        };
+        let authorities = (0..count).map(authority).collect();
+        let config = ConnectionConfig::new(key.seed(), *network.id().as_bytes(), authorities);
+        let connection = Connection::open(config)?;
+        let seen = AtomicU64::new(0);
+        let inner = Inner { network: network.clone(), key: key.clone(), connection, first, seen };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The network this session is with.
+    pub fn network(&self) -> &Network {
+        &self.inner.network
+    }
+
+    /// The key that signs.
+    pub fn key(&self) -> PublicKey {
+        self.inner.key.public()
+    }
+
+    /// The newest commit whose effects this session has seen.
+    pub fn seen(&self) -> CommitIndex {
+        CommitIndex::new(self.inner.seen.load(Ordering::Acquire))
+    }
+
+    /// Makes every later answer include this commit: how one machine tells another how far to read.
+    pub fn catch_up_with(&self, commit: CommitIndex) {
+        self.inner.seen.fetch_max(commit.get(), Ordering::AcqRel);
+    }
+
+    /// The member this session's key belongs to.
+    ///
+    /// # Errors
+    /// [`ClientError::NotEnrolled`] when it belongs to none (yet).
+    pub async fn member(&self) -> Result<(MemberId, MemberRow), ClientError> {
+        let by_key = key(Table::Key, &[self.key().as_bytes()]);
+        let row: KeyRow = self.row(by_key).await?.ok_or(ClientError::NotEnrolled)?;
+        let member = self.row(key(Table::Member, &[row.member.as_bytes()])).await?;
+        Ok((row.member, member.ok_or(ClientError::NotEnrolled)?))
+    }
+
+    /// Signs operations into a transaction, without submitting it.
+    pub fn sign(&self, operations: Vec<Operation>) -> Transaction {
+        let created_at = now();
+        let envelope = Envelope {
+            version: TRANSACTION_VERSION,
+            network: self.inner.network.id(),
+            signer: self.key(),
+            created_at,
+            expires_at: created_at.saturating_add(LIFETIME),
+            operations,
+        };
+        envelope.sign(&self.inner.key)
+    }
+
+    /// Signs, submits and waits until the operations are final: all of them, or none.
+    ///
+    /// # Errors
+    /// See [`Session::submit_signed`].
+    pub async fn submit(&self, operations: Vec<Operation>) -> Result<Applied, ClientError> {
+        self.submit_signed(&self.sign(operations)).await
+    }
+
+    /// Submits a signed transaction and waits until it is final. When an authority does not answer,
+    /// the same bytes go to another one; the ledger executes them once.
+    ///
+    /// # Errors
+    /// [`ClientError::Rejected`] when the ledger said no, [`ClientError::Refused`] when an authority
+    /// did so at the door, [`ClientError::Undecided`] when nobody could tell in time.
+    pub async fn submit_signed(&self, transaction: &Transaction) -> Result<Applied, ClientError> {
+        let id = transaction.id();
+        let begin = tokio::time::Instant::now();
+        let request = Request::Submit { transaction: transaction.bytes(), wait_ms: WAIT_MS };
+        let mut pauses = pauses();
+        while begin.elapsed() < SUBMIT_DEADLINE {
+            match self.call(request.clone()).await {
+                Ok(Answer::Final(row)) => return self.conclude(id, row, begin.elapsed()),
+                Ok(Answer::Pending) => continue,
+                Ok(Answer::Refused(Refusal::Rejected(code))) => {
+                    return Err(Refusal::Rejected(code).into());
+                }
+                Ok(Answer::Refused(refusal)) => tracing::debug!(%id, %refusal, "trying again"),
+                Ok(_) => return Err(ClientError::BadAnswer),
+                Err(ClientError::Connection(error)) => {
+                    tracing::debug!(%id, %error, "trying another authority");
+                }
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(pauses.next().unwrap_or(Duration::from_secs(2))).await;
+        }
+        Err(ClientError::Undecided { id })
+    }
+
+    fn conclude(
+        &self,
+        id: TransactionId,
+        row: TransactionRow,
+        finality: Duration,
+    ) -> Result<Applied, ClientError> {
+        self.catch_up_with(row.commit);
+        match row.result {
+            Ok(()) => Ok(Applied { id, row, finality }),
+            Err(rejection) => Err(ClientError::Rejected { id, rejection }),
+        }
+    }
+
+    /// What has become of a transaction; `None` when this network has not executed it (yet).
+    ///
+    /// # Errors
+    /// [`ClientError::Connection`] and [`ClientError::Refused`].
+    pub async fn transaction(
+        &self,
+        id: TransactionId,
+    ) -> Result<Option<TransactionRow>, ClientError> {
+        match self.call(Request::Transaction { id, wait_ms: 0 }).await? {
+            Answer::Final(row) => Ok(Some(row)),
+            Answer::Pending => Ok(None),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// The verified proof of a transaction. Waits for the checkpoint that covers it.
+    ///
+    /// # Errors
+    /// [`ClientError::BadReceipt`] when the authority's answer does not verify,
+    /// [`ClientError::TimedOut`] when there is no checkpoint in time.
+    pub async fn receipt(&self, id: TransactionId) -> Result<Receipt, ClientError> {
+        let begin = tokio::time::Instant::now();
+        while begin.elapsed() < SUBMIT_DEADLINE {
+            match self.call(Request::Receipt { id, wait_ms: WAIT_MS }).await? {
+                Answer::Receipt(receipt) => {
+                    receipt.verify(self.network().genesis())?;
+                    return Ok(*receipt);
+                }
+                Answer::Pending => {}
+                other => return Err(unexpected(other)),
+            }
+        }
+        Err(ClientError::TimedOut("the checkpoint"))
+    }
+
+    /// How the answering node is.
+    ///
+    /// # Errors
+    /// [`ClientError::Connection`] and [`ClientError::Refused`].
+    pub async fn info(&self) -> Result<NodeInfo, ClientError> {
+        match self.call(Request::Info).await? {
+            Answer::Info(info) => Ok(info),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// How a certain authority's node is.
+    ///
+    /// # Errors
+    /// [`ClientError::Connection`] when it does not answer.
+    pub async fn info_of(&self, authority: usize) -> Result<NodeInfo, ClientError> {
+        let call = Call { after: CommitIndex::ZERO, request: Request::Info }.encode();
+        let count = self.network().genesis().authorities.len();
+        let position = (authority + count - self.inner.first % count) % count;
+        let answer = self.inner.connection.request_at(position, call).await?;
+        match Answer::decode(&answer.bytes).map_err(|_| ClientError::BadAnswer)? {
+            Answer::Info(info) => Ok(info),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// An order.
+    ///
+    /// # Errors
+    /// [`ClientError::Unknown`] when there is none of this id.
+    pub async fn order(&self, id: OrderId) -> Result<OrderRow, ClientError> {
+        let row = self.row(key(Table::Order, &[id.as_bytes()])).await?;
+        row.ok_or(ClientError::Unknown("order"))
+    }
+
+    /// A lot.
+    ///
+    /// # Errors
+    /// [`ClientError::Unknown`] when there is none of this id.
+    pub async fn lot(&self, id: LotId) -> Result<LotRow, ClientError> {
+        let row = self.row(key(Table::Lot, &[id.as_bytes()])).await?;
+        row.ok_or(ClientError::Unknown("lot"))
+    }
+
+    /// A transformation.
+    ///
+    /// # Errors
+    /// [`ClientError::Unknown`] when there is none of this id.
+    pub async fn transformation(
+        &self,
+        id: kerbholz_ledger::id::TransformationId,
+    ) -> Result<TransformationRow, ClientError> {
+        let row = self.row(key(Table::Transformation, &[id.as_bytes()])).await?;
+        row.ok_or(ClientError::Unknown("transformation"))
+    }
+
+    /// The row of a key, decoded (see [`kerbholz_ledger::rows`]).
+    ///
+    /// # Errors
+    /// [`ClientError::BadAnswer`] when it is not of this type.
+    pub async fn row<T: DeserializeOwned>(&self, key: Vec<u8>) -> Result<Option<T>, ClientError> {
+        let values = match self.call(Request::Get { keys: vec![key] }).await? {
+            Answer::Rows(values) => values,
+            other => return Err(unexpected(other)),
+        };
+        match values.into_iter().next().ok_or(ClientError::BadAnswer)? {
+            None => Ok(None),
+            Some(bytes) => {
+                codec::decode_trusted(&bytes).map(Some).map_err(|_| ClientError::BadAnswer)
+            }
+        }
+    }
+
+    /// Up to `limit` rows whose key starts with `prefix` and is not below `from`, ascending.
+    ///
+    /// # Errors
+    /// [`ClientError::Connection`] and [`ClientError::Refused`].
+    pub async fn scan(
+        &self,
+        prefix: Vec<u8>,
+        from: Vec<u8>,
+        limit: u32,
+    ) -> Result<Vec<Row>, ClientError> {
+        let limit = limit.min(ROWS_MAX);
+        match self.call(Request::Scan { prefix, from, limit }).await? {
+            Answer::Page(rows) => Ok(rows),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Everything that happens from a place on; resumes by itself at another authority.
+    pub fn events(&self, from: Subscription) -> Events {
+        Events::new(&self.inner.connection, from)
+    }
+
+    /// Asks one authority after the other, until one answers or the connection's deadline passes.
+    async fn call(&self, request: Request) -> Result<Answer, ClientError> {
+        let call = Call { after: self.seen(), request };
+        let answer = self.inner.connection.request(call.encode()).await?;
+        Answer::decode(&answer.bytes).map_err(|_| ClientError::BadAnswer)
+    }
+}
+
+fn unexpected(answer: Answer) -> ClientError {
+    match answer {
+        Answer::Refused(refusal) => refusal.into(),
+        _ => ClientError::BadAnswer,
+    }
+}
+
+/// Pauses between attempts: doubling from 50 ms to 2 s, with jitter, for ever.
+fn pauses() -> impl Iterator<Item = Duration> {
+    backon::ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_secs(2))
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
