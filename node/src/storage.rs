@@ -1,1 +1,267 @@
-//! storage
+//! Everything a node keeps on disk: *the ledger is a log; everything else can be rebuilt from it.*
+//!
+//! [`Storage`] is the one trait; [`DiskStorage`] is for nodes, [`MemoryStorage`] for the
+//! simulator: it loses on a crash what was not synced. Three parts lie behind it:
+//!
+//! * the block log (`wal`): accepted blocks until a commit holds them, own ones synced;
+//! * the ledger (`segments`): committed blocks and checkpoints in order, durable before they are
+//!   acknowledged; an auditor reads a copy of it with [`SegmentReader`];
+//! * the state (`state`): derived rows in sled, rebuilt from the ledger when lost or damaged.
+//!
+//! Byte layouts: `docs/formats.md`, "Data directory".
+
+mod append;
+mod directory;
+mod disk;
+mod error;
+mod frame;
+mod memory;
+mod recovery;
+mod segments;
+mod state;
+#[cfg(test)]
+mod testing;
+mod wal;
+mod watermark;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kerbholz_consensus::{
+    AuthorityIndex, Block, BlockDigest, BlockRef, Checkpoint, Commit, CommitHeader, Committee,
+    Round, UnverifiedBlock,
+};
+pub use kerbholz_ledger::rows::{Read, Write};
+
+pub use self::directory::{DataDirectory, read_genesis};
+pub use self::disk::DiskStorage;
+pub use self::error::StorageError;
+pub use self::frame::FORMAT_VERSION;
+pub use self::memory::MemoryStorage;
+pub use self::recovery::{RecoveryError, recovery};
+pub use self::segments::{Ending, SegmentReader};
+pub use self::state::STATE_CACHE_BYTES;
+
+/// Reads rows while the writer goes on. Each call sees whole batches; two calls may see two states.
+pub type SharedRows = Arc<dyn Read + Send + Sync>;
+
+/// A block as storage keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredBlock {
+    /// Its name.
+    pub reference: BlockRef,
+    /// Whether this node made it. Own blocks are durable before an append returns.
+    pub own: bool,
+    /// The whole block, with its signature.
+    pub bytes: Vec<u8>,
+}
+
+impl StoredBlock {
+    /// What to keep of a valid block.
+    pub fn new(block: &Block, own: bool) -> Self {
+        Self { reference: block.reference(), own, bytes: block.bytes().to_vec() }
+    }
+}
+
+/// A block as it was read. Its bytes are those that were written, by their checksum; that they are
+/// a valid block, and this one, is for [`UnverifiedBlock`] to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawBlock {
+    /// Its name.
+    pub reference: BlockRef,
+    /// The whole block, with its signature.
+    pub bytes: Vec<u8>,
+}
+
+impl RawBlock {
+    /// Checks the block as if a peer had sent it.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRecord`] if it is not a valid block of this committee, or not the one it should be.
+    pub fn verify(&self, committee: &Committee) -> Result<Block, InvalidRecord> {
+        let invalid =
+            |why: String| InvalidRecord { what: format!("block {:?}", self.reference), why };
+        let block = UnverifiedBlock::decode(&self.bytes)
+            .and_then(|block| block.verify(committee))
+            .map_err(|fault| invalid(fault.to_string()))?;
+        if block.reference() == self.reference {
+            Ok(block)
+        } else {
+            Err(invalid("its content has another digest".into()))
+        }
+    }
+}
+
+/// A commit with its blocks, as it is written and read. The blocks are those its header lists, in
+/// that order; nothing else of it was verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredCommit {
+    header: CommitHeader,
+    blocks: Vec<RawBlock>,
+}
+
+impl StoredCommit {
+    /// Position in the ledger, from 1, without gaps.
+    pub fn index(&self) -> u64 {
+        self.header.index
+    }
+
+    /// Everything but the blocks' contents.
+    pub fn header(&self) -> &CommitHeader {
+        &self.header
+    }
+
+    /// The blocks, in commit order.
+    pub fn blocks(&self) -> &[RawBlock] {
+        &self.blocks
+    }
+
+    /// Checks every block as if a peer had sent it.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRecord`] names the block that is not valid.
+    pub fn verify(&self, committee: &Committee) -> Result<Commit, InvalidRecord> {
+        let blocks: Result<_, _> =
+            self.blocks.iter().map(|block| block.verify(committee)).collect();
+        Commit::new(self.header.clone(), blocks?, committee).map_err(|error| InvalidRecord {
+            what: format!("commit {}", self.header.index),
+            why: error.to_string(),
+        })
+    }
+}
+
+impl From<&Commit> for StoredCommit {
+    fn from(commit: &Commit) -> Self {
+        let raw = |block: &Block| RawBlock {
+            reference: block.reference(),
+            bytes: block.bytes().to_vec(),
+        };
+        let blocks = commit.blocks().iter().map(raw).collect();
+        Self { header: commit.header().clone(), blocks }
+    }
+}
+
+/// A record whose checksum is right and whose content is not valid: it was written so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} as recorded is not valid: {why}")]
+pub struct InvalidRecord {
+    /// Which record.
+    pub what: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// One entry of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LedgerEntry {
+    /// A commit.
+    Commit(StoredCommit),
+    /// A quorum's signatures under a commit, and with it under every earlier one. Not verified.
+    Checkpoint(Checkpoint),
+}
+
+/// Bytes that a crash tore or a disk spoilt, and that could be dropped without losing anything that
+/// was acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The file.
+    pub path: PathBuf,
+    /// Where the first bad record began.
+    pub offset: u64,
+    /// What was wrong.
+    pub what: String,
+}
+
+/// What a node finds when it starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Index of the last commit in the ledger, 0 for none. [`Storage::commit`] reads it and those
+    /// before it.
+    pub last_commit: u64,
+    /// The commit that the state stands for; `None` if there is no state. What lies between it and
+    /// [`last_commit`](Self::last_commit) must be executed again.
+    pub applied_commit: Option<u64>,
+    /// Why the state was given up and must be rebuilt from the ledger, if it was.
+    pub rebuild: Option<String>,
+    /// Accepted blocks that no commit holds, in the order in which they were accepted.
+    pub blocks: Vec<StoredBlock>,
+    /// The newest own block that was ever acknowledged as durable, committed or not.
+    pub own_last: Option<RawBlock>,
+    /// The newest checkpoint of the ledger.
+    pub checkpoint: Option<Checkpoint>,
+    /// What was dropped. It concerns blocks of others, or what was never acknowledged.
+    pub lost: Vec<Damage>,
+}
+
+/// What a node keeps. Writing needs `&mut self`; reading may go on beside it through
+/// [`rows`](Self::rows).
+///
+/// Every method fails with a [`StorageError`] and then has changed nothing. After
+/// [`StorageError::Full`] the call may be repeated; after anything else the node should stop.
+pub trait Storage: Send {
+    /// What was found at the start; the second call gives nothing. [`recovery`] makes of it what
+    /// consensus starts from.
+    fn recover(&mut self) -> Recovered;
+
+    /// Appends accepted blocks to the block log. If own blocks are among them, they are durable on
+    /// return, and everything before them.
+    fn append_blocks(&mut self, blocks: &[StoredBlock]) -> Result<(), StorageError>;
+
+    /// Appends commits and checkpoints to the ledger, durable on return, and releases their blocks
+    /// from the block log. If it fails, a part may have been appended:
+    /// [`last_commit`](Self::last_commit) says which commits are in.
+    fn append_ledger(&mut self, entries: &[LedgerEntry]) -> Result<(), StorageError>;
+
+    /// Index of the last commit in the ledger, 0 for none.
+    fn last_commit(&self) -> u64;
+
+    /// Changes rows in one atomic batch that brings the state to this commit. The writes may be
+    /// those of several commits, in order; the last one of a key counts. Not durable by itself: the
+    /// ledger is the truth.
+    fn apply(&mut self, commit: u64, writes: &[Write]) -> Result<(), StorageError>;
+
+    /// Makes the state durable as it is: call it at checkpoints of the state, not at every commit.
+    fn sync_state(&mut self) -> Result<(), StorageError>;
+
+    /// Gives up blocks of this round and below that no commit holds.
+    fn forget_through(&mut self, round: Round) -> Result<(), StorageError>;
+
+    /// Read access to the rows, to be cloned to whoever serves queries.
+    fn rows(&self) -> SharedRows;
+
+    /// The block, committed or not.
+    fn block(&self, reference: &BlockRef) -> Result<Option<Vec<u8>>, StorageError>;
+
+    /// Up to `limit` own blocks of rounds greater than `round`, ascending: what a peer that knows
+    /// them up to `round` lacks. Ask again from the last round given.
+    fn own_blocks_after(&self, round: Round, limit: usize) -> Result<Vec<RawBlock>, StorageError>;
+
+    /// The newest checkpoint of the ledger.
+    fn checkpoint(&self) -> Option<&Checkpoint>;
+
+    /// The commit with its blocks.
+    fn commit(&self, index: u64) -> Result<Option<StoredCommit>, StorageError>;
+}
+
+/// Length of a block's reference in records, in bytes.
+const REFERENCE_LENGTH: usize = 42;
+
+fn encode_reference(reference: &BlockRef) -> [u8; REFERENCE_LENGTH] {
+    let mut out = [0; REFERENCE_LENGTH];
+    out[..8].copy_from_slice(&reference.round.0.to_le_bytes());
+    out[8..10].copy_from_slice(&reference.author.0.to_le_bytes());
+    out[10..].copy_from_slice(&reference.digest.0);
+    out
+}
+
+fn decode_reference(bytes: &[u8; REFERENCE_LENGTH]) -> BlockRef {
+    let mut fields = frame::Fields(bytes);
+    // Nothing of this is missing in 42 bytes.
+    BlockRef {
+        round: Round(fields.u64().unwrap_or_default()),
+        author: AuthorityIndex(fields.u16().unwrap_or_default()),
+        digest: BlockDigest(fields.array().unwrap_or_default()),
+    }
+}

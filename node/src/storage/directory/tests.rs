@@ -1,0 +1,124 @@
+use super::*;
+use crate::storage::testing::{GENESIS, files};
+
+fn open(path: &Path) -> Result<DataDirectory, StorageError> {
+    DataDirectory::open(path, GENESIS)
+}
+
+#[test]
+fn a_directory_is_created_with_its_parents_and_opened_again() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("a/b/data");
+    drop(open(&path).unwrap());
+    assert_eq!(read_genesis(&path).unwrap(), GENESIS);
+    drop(open(&path).unwrap());
+    let names: Vec<_> = entries(&path).unwrap();
+    assert_eq!(names, ["LOCK", "VERSION", "WATERMARK", "ledger", "wal"]);
+}
+
+#[test]
+fn the_version_file_is_frozen() {
+    let expected = "kerbholz data directory\nformat 1\ngenesis \
+                    0909090909090909090909090909090909090909090909090909090909090909\nchecksum ";
+    let text = version_text(GENESIS);
+    assert_eq!(text.strip_prefix(expected), Some("6c629036\n"));
+}
+
+#[test]
+fn a_second_node_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let first = open(root.path()).unwrap();
+    assert!(matches!(open(root.path()), Err(StorageError::InUse { .. })));
+    drop(first);
+    assert!(open(root.path()).is_ok());
+}
+
+#[test]
+fn another_network_is_refused_and_both_are_named() {
+    let root = tempfile::tempdir().unwrap();
+    drop(open(root.path()).unwrap());
+    let error = DataDirectory::open(root.path(), [8; 32]).unwrap_err().to_string();
+    assert!(error.contains(&"09".repeat(32)) && error.contains(&"08".repeat(32)), "{error}");
+}
+
+#[test]
+fn a_newer_format_is_refused_whatever_follows() {
+    let root = tempfile::tempdir().unwrap();
+    drop(open(root.path()).unwrap());
+    let version = root.path().join(VERSION);
+    fs::write(&version, "kerbholz data directory\nformat 2\nand more that we do not know\n")
+        .unwrap();
+    let refused = open(root.path());
+    assert!(matches!(refused, Err(StorageError::NewerVersion { found: 2, supported: 1, .. })));
+}
+
+#[test]
+fn every_byte_of_the_version_file_is_checked() {
+    let root = tempfile::tempdir().unwrap();
+    drop(open(root.path()).unwrap());
+    let version = root.path().join(VERSION);
+    let whole = fs::read(&version).unwrap();
+    for position in 0..whole.len() {
+        let mut changed = whole.clone();
+        changed[position] ^= 1;
+        fs::write(&version, &changed).unwrap();
+        assert!(open(root.path()).is_err(), "byte {position}");
+        fs::write(&version, &whole[..position]).unwrap();
+        assert!(open(root.path()).is_err(), "cut to {position}");
+    }
+    fs::write(&version, &whole).unwrap();
+    assert!(open(root.path()).is_ok());
+}
+
+#[test]
+fn what_is_not_ours_is_named_and_left_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let letter = root.path().join("letter.txt");
+    fs::write(&letter, "dear").unwrap();
+    match open(root.path()) {
+        Err(StorageError::Unknown { path }) => assert_eq!(path, letter),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(files(root.path()), [letter]);
+}
+
+#[test]
+fn data_without_its_version_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    drop(open(root.path()).unwrap());
+    fs::remove_file(root.path().join(VERSION)).unwrap();
+    fs::write(root.path().join("wal/00000000000000000001.wal"), "x").unwrap();
+    assert!(matches!(open(root.path()), Err(StorageError::Missing { .. })));
+}
+
+#[test]
+fn a_creation_that_a_crash_stopped_is_finished() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join(WAL)).unwrap();
+    fs::write(root.path().join("VERSION.tmp"), "half").unwrap();
+    drop(open(root.path()).unwrap());
+    assert!(!root.path().join("VERSION.tmp").exists());
+    assert_eq!(read_genesis(root.path()).unwrap(), GENESIS);
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_an_error_with_its_path() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("file");
+    fs::write(&file, "").unwrap();
+    let below = file.join("data");
+    let error = open(&below).unwrap_err();
+    assert!(matches!(error, StorageError::Io { .. }));
+    assert!(error.to_string().contains("file/data"), "{error}");
+}
+
+#[test]
+fn only_numbered_files_are_ours() {
+    let root = tempfile::tempdir().unwrap();
+    for name in ["00000000000000000007.seg", "00000000000000000010.seg"] {
+        fs::write(root.path().join(name), "").unwrap();
+    }
+    assert_eq!(numbered(root.path(), "seg").unwrap(), [7, 10]);
+    fs::write(root.path().join("7.seg"), "").unwrap();
+    assert!(matches!(numbered(root.path(), "seg"), Err(StorageError::Unknown { .. })));
+}

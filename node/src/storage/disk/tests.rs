@@ -1,0 +1,141 @@
+use super::super::testing::{GENESIS, OWN, files, flip, world};
+use super::super::{Recovered, SegmentReader, recovery};
+use super::*;
+use std::fs;
+
+fn open(path: &Path) -> Result<DiskStorage, StorageError> {
+    DiskStorage::open(path, GENESIS, OWN)
+}
+
+fn row(key: u8, value: u8) -> Write {
+    Write { key: vec![key], value: Some(vec![value]) }
+}
+
+/// Blocks of eight rounds, of which six are committed and executed.
+fn fill(storage: &mut dyn Storage) {
+    for round in 1..=8 {
+        storage.append_blocks(&[world().stored(1, round), world().stored(0, round)]).unwrap();
+    }
+    storage.append_ledger(&world().entries(1, 6)).unwrap();
+    for commit in 1..=6 {
+        storage.apply(commit, &[row(commit as u8, 1), row(0, commit as u8)]).unwrap();
+    }
+    storage.sync_state().unwrap();
+}
+
+fn rounds(found: &Recovered) -> Vec<(u64, u16)> {
+    found.blocks.iter().map(|block| (block.reference.round.0, block.reference.author.0)).collect()
+}
+
+#[test]
+fn a_node_that_was_killed_finds_everything_again() {
+    let root = tempfile::tempdir().unwrap();
+    let mut storage = open(root.path()).unwrap();
+    assert_eq!(storage.recover(), Recovered::default());
+    fill(&mut storage);
+    drop(storage);
+    let mut storage = open(root.path()).unwrap();
+    let found = storage.recover();
+    assert_eq!((found.last_commit, found.applied_commit), (6, Some(6)));
+    assert_eq!((&found.rebuild, &found.lost), (&None, &vec![]));
+    assert_eq!(rounds(&found), [(7, 1), (7, 0), (8, 1), (8, 0)]);
+    let start = recovery(&storage, &found, &world().committee).unwrap();
+    assert_eq!(start.commits.last(), Some(world().commit_at(6)));
+    assert_eq!(start.own_last.as_ref(), Some(&world().round(8)[0]));
+    assert_eq!(start.checkpoint, Some(world().checkpoint(6)));
+    assert_eq!(storage.rows().get(&[0]).unwrap(), Some(vec![6]));
+}
+
+#[test]
+fn blocks_are_served_from_both_logs() {
+    let root = tempfile::tempdir().unwrap();
+    let mut storage = open(root.path()).unwrap();
+    fill(&mut storage);
+    for round in 1..=8 {
+        for block in world().round(round) {
+            let bytes = storage.block(&block.reference()).unwrap();
+            assert_eq!(bytes.as_deref(), Some(block.bytes()));
+        }
+    }
+    let own = |round, limit| {
+        let blocks = storage.own_blocks_after(Round(round), limit).unwrap();
+        assert!(blocks.iter().all(|block| block.reference.author == OWN));
+        blocks.iter().map(|block| block.reference.round.0).collect::<Vec<_>>()
+    };
+    assert_eq!(own(0, 100), [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(own(5, 2), [6, 7]);
+    assert_eq!(own(8, 2), [0; 0]);
+}
+
+#[test]
+fn a_lost_state_asks_for_a_rebuild() {
+    let root = tempfile::tempdir().unwrap();
+    let mut storage = open(root.path()).unwrap();
+    fill(&mut storage);
+    drop(storage);
+    fs::remove_dir_all(root.path().join("state")).unwrap();
+    let mut storage = open(root.path()).unwrap();
+    let found = storage.recover();
+    assert_eq!((found.last_commit, found.applied_commit), (6, None));
+    assert!(found.rebuild.is_some());
+    for commit in 1..=6 {
+        assert!(storage.commit(commit).unwrap().is_some());
+        storage.apply(commit, &[row(0, commit as u8)]).unwrap();
+    }
+    drop(storage);
+    let found = open(root.path()).unwrap().recover();
+    assert_eq!((found.applied_commit, found.rebuild), (Some(6), None));
+}
+
+#[test]
+fn a_ledger_behind_its_state_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let mut storage = open(root.path()).unwrap();
+    fill(&mut storage);
+    drop(storage);
+    let segment = files(&root.path().join("ledger")).pop().unwrap();
+    let length = fs::metadata(&segment).unwrap().len() as usize;
+    flip(&segment, length - 300, 1);
+    match open(root.path()) {
+        Err(StorageError::Damaged { path, what, .. }) => {
+            assert_eq!(path, segment);
+            assert!(what.contains("commit 6"), "{what}");
+        }
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("acknowledged commits were dropped"),
+    }
+}
+
+#[test]
+fn the_logs_of_a_stopped_node_are_read_without_its_state_or_lock() {
+    let root = tempfile::tempdir().unwrap();
+    let mut storage = open(root.path()).unwrap();
+    fill(&mut storage);
+    // The node still runs: the reader needs no lock.
+    let reader = SegmentReader::open(root.path()).unwrap();
+    assert_eq!(reader.genesis(), GENESIS);
+    let entries: Result<Vec<_>, _> = reader.collect();
+    assert_eq!(entries.unwrap(), world().entries(1, 6));
+    drop(storage);
+    let copied = tempfile::tempdir().unwrap();
+    super::super::testing::copy(&root.path().join("ledger"), copied.path());
+    let entries: Result<Vec<_>, _> = SegmentReader::open(copied.path()).unwrap().collect();
+    assert_eq!(entries.unwrap().len(), 8);
+}
+
+#[test]
+fn a_second_handle_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let _first = open(root.path()).unwrap();
+    assert!(matches!(open(root.path()), Err(StorageError::InUse { .. })));
+}
+
+#[test]
+fn committed_blocks_leave_the_block_log() {
+    let root = tempfile::tempdir().unwrap();
+    let mut storage = open(root.path()).unwrap();
+    fill(&mut storage);
+    storage.forget_through(Round(7)).unwrap();
+    assert_eq!(storage.block(&world().stored(1, 7).reference).unwrap(), None);
+    assert!(storage.block(&world().stored(1, 8).reference).unwrap().is_some());
+}

@@ -1,0 +1,164 @@
+//! What the tests of storage share: a small network's real blocks, commits and checkpoints.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use kerbholz_consensus::{
+    AuthorityIndex, Block, BlockRef, Checkpoint, Commit, CommitDigest, CommitHeader, Committee,
+    CommitteeConfig, Draft, NetworkId, Round, Signer, Statement, Timestamp, Vote,
+};
+
+use super::{LedgerEntry, StoredBlock, StoredCommit};
+
+pub(super) const GENESIS: [u8; 32] = [9; 32];
+pub(super) const OWN: AuthorityIndex = AuthorityIndex(0);
+
+/// A committee, a block of every authority for each round, and one commit for each round.
+pub(super) struct World {
+    pub(super) committee: Committee,
+    /// By round, from 1, then by author.
+    rounds: Vec<Vec<Block>>,
+    /// From 1.
+    commits: Vec<Commit>,
+}
+
+/// Two authorities and twelve rounds.
+pub(super) fn world() -> &'static World {
+    static WORLD: OnceLock<World> = OnceLock::new();
+    WORLD.get_or_init(|| World::new(2, 12))
+}
+
+fn signer(index: u16) -> Signer {
+    let mut seed = [7; 32];
+    seed[..2].copy_from_slice(&index.to_le_bytes());
+    Signer::from_seed(&seed)
+}
+
+impl World {
+    pub(super) fn new(authorities: u16, rounds: u64) -> Self {
+        let committee = Committee::new(CommitteeConfig {
+            network: NetworkId([1; 32]),
+            epoch: 0,
+            authorities: (0..authorities).map(|index| signer(index).public_key()).collect(),
+            gc_depth: Committee::GC_DEPTH_MIN,
+            previous: CommitDigest::NONE,
+        });
+        let committee = committee.unwrap();
+        let mut world = Self { committee, rounds: Vec::new(), commits: Vec::new() };
+        for round in 1..=rounds {
+            let parents = match world.rounds.last() {
+                Some(blocks) => blocks.iter().map(Block::reference).collect(),
+                None => world.committee.genesis().to_vec(),
+            };
+            let block = |author| world.sign(author, round, &parents);
+            let blocks = (0..authorities).map(block).collect();
+            world.rounds.push(blocks);
+            world.commit(round);
+        }
+        world
+    }
+
+    fn sign(&self, author: u16, round: u64, parents: &[BlockRef]) -> Block {
+        let mut parents = parents.to_vec();
+        parents.sort_by_key(|parent| (parent.author.0 != author, parent.author));
+        let item = format!("item of authority {author} in round {round}").into_bytes();
+        let draft = Draft {
+            round: Round(round),
+            timestamp: Timestamp(1_000 * round),
+            parents,
+            payload: if round == 1 { vec![] } else { vec![item] },
+            ..Draft::default()
+        };
+        draft.sign(&self.committee, AuthorityIndex(author), &signer(author)).unwrap()
+    }
+
+    fn commit(&mut self, round: u64) {
+        let mut blocks = self.round(round).to_vec();
+        blocks.sort_by_key(Block::reference);
+        let blocks_listed: Vec<_> = blocks.iter().map(Block::reference).collect();
+        let header = CommitHeader {
+            index: round,
+            previous: self.commits.last().map_or(CommitDigest::NONE, Commit::digest),
+            leader: *blocks_listed.last().unwrap(),
+            time: Timestamp(1_000 * round),
+            blocks: blocks_listed,
+            silenced: vec![],
+        };
+        self.commits.push(Commit::new(header, blocks, &self.committee).unwrap());
+    }
+
+    pub(super) fn round(&self, round: u64) -> &[Block] {
+        &self.rounds[round as usize - 1]
+    }
+
+    pub(super) fn stored(&self, author: u16, round: u64) -> StoredBlock {
+        StoredBlock::new(&self.round(round)[author as usize], AuthorityIndex(author) == OWN)
+    }
+
+    pub(super) fn commit_at(&self, index: u64) -> &Commit {
+        &self.commits[index as usize - 1]
+    }
+
+    pub(super) fn entry(&self, index: u64) -> LedgerEntry {
+        LedgerEntry::Commit(StoredCommit::from(self.commit_at(index)))
+    }
+
+    pub(super) fn checkpoint(&self, index: u64) -> Checkpoint {
+        let statement = Statement {
+            index,
+            commit_digest: self.commit_at(index).digest(),
+            log_root: [3; 32],
+            state_digest: [4; 32],
+        };
+        let sign = |index: AuthorityIndex| {
+            (index, Vote::sign(statement, &self.committee, &signer(index.0)).signature)
+        };
+        Checkpoint { statement, signatures: self.committee.authorities().map(sign).collect() }
+    }
+
+    /// The commits from one index to another, every third followed by its checkpoint.
+    pub(super) fn entries(&self, from: u64, to: u64) -> Vec<LedgerEntry> {
+        let mut entries = Vec::new();
+        for index in from..=to {
+            entries.push(self.entry(index));
+            if index % 3 == 0 {
+                entries.push(LedgerEntry::Checkpoint(self.checkpoint(index)));
+            }
+        }
+        entries
+    }
+}
+
+/// Every file below a directory, sorted.
+pub(super) fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+pub(super) fn copy(from: &Path, to: &Path) {
+    for file in files(from) {
+        let target = to.join(file.strip_prefix(from).unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(&file, target).unwrap();
+    }
+}
+
+pub(super) fn flip(path: &Path, offset: usize, mask: u8) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[offset] ^= mask;
+    fs::write(path, bytes).unwrap();
+}
+
+pub(super) fn truncate(path: &Path, length: u64) {
+    fs::OpenOptions::new().write(true).open(path).unwrap().set_len(length).unwrap();
+}
