@@ -233,6 +233,11 @@ impl Footprint {
         if self.undeclared.contains(dimension) { None } else { Some(self.get(dimension)) }
     }
 
+    /// All components, in the order of [`Dimension::ALL`].
+    pub const fn values(&self) -> &[i128; DIMENSIONS] {
+        &self.values
+    }
+
     /// Sets a component.
     pub const fn set(&mut self, dimension: Dimension, value: i128) {
         self.values[dimension as usize] = value;

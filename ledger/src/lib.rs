@@ -28,3 +28,8 @@ pub mod transaction;
 pub mod transformation;
 
 pub use execute::execute;
+
+#[cfg(test)]
+extern crate std;
+#[cfg(test)]
+mod tests;

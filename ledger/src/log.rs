@@ -204,4 +204,3 @@ pub fn prove(state: &dyn Read, leaf: u64, leaves: u64) -> Result<Inclusion, Read
     let proof = range.gen_proof(alloc::vec![leaf_index_to_pos(leaf)]).map_err(damaged)?;
     Ok(Inclusion { leaf, leaves, path: proof.proof_items().to_vec() })
 }
-

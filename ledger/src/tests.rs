@@ -1,0 +1,8 @@
+//! The rules as tables, the invariants as properties, the formats as bytes.
+//!
+//! `world` is a small network on an in-memory state, `table` the language the rules are written in.
+
+mod rejections;
+mod rules;
+mod table;
+mod world;
