@@ -4,6 +4,7 @@
 //! streams; [`redial`] decides when a lost peer is dialled again. What is sent is described in
 //! [`crate::wire`]; who may send it is decided by the node.
 
+mod names;
 pub mod redial;
 pub mod streams;
 

@@ -207,7 +207,7 @@ fn secret_key(seed: &[u8; 32]) -> ed25519::SecretKey {
 pub struct Authority {
     /// Its member key.
     pub key: PeerKey,
-    /// Its addresses, most preferred first, e.g. `/ip4/192.0.2.1/tcp/7001` or
-    /// `/ip4/192.0.2.1/udp/7001/quic-v1`.
+    /// Its addresses, most preferred first, e.g. `/ip4/192.0.2.1/tcp/7001`,
+    /// `/ip4/192.0.2.1/udp/7001/quic-v1` or `/dns4/press.example.org/tcp/7001`.
     pub addresses: Vec<Multiaddr>,
 }

@@ -45,7 +45,7 @@ pub enum ConnectionError {
     /// No authority answered in time. The request may have been acted upon: asking again with the
     /// same bytes is safe.
     #[error(
-        "no authority answered within {waited:?}; check that they run and can be reached:{attempts}"
+        "no authority answered within {waited:.1?}; check that they run and can be reached:{attempts}"
     )]
     NoAnswer {
         /// How long was tried.

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use libp2p::futures::StreamExt;
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, Swarm};
+use libp2p::{Multiaddr, PeerId, Swarm, TransportError, multiaddr};
 use tokio::sync::{mpsc, watch};
 
 use super::error::ConnectionError;
 use crate::transport;
 use crate::transport::redial::{Redial, RedialDelays};
 use crate::transport::streams::{Inbound, OpenReply, Streams};
-use crate::wire::{Authority, Protocol, Protocols, keypair};
+use crate::wire::{Authority, PeerKey, Protocol, Protocols, keypair};
 
 /// Streams wanted at once; whoever comes later waits a moment.
 const COMMANDS_MAX: usize = 16;
@@ -135,19 +135,34 @@ impl Task {
 fn describe(error: &DialError) -> String {
     match error {
         DialError::WrongPeerId { obtained, address } => {
+            let obtained = PeerKey::from_peer_id(obtained)
+                .map_or_else(|_| obtained.to_string(), |key| key.to_string());
+            let address = without_peer(address);
             format!("{address} answers as another identity, {obtained}; check the configured key")
         }
         DialError::LocalPeerId { address } => {
+            let address = without_peer(address);
             format!("{address} is this member itself; use a key of its own for the client")
         }
         DialError::Transport(errors) => {
             let errors = errors.iter().map(|(address, error)| {
-                format!("{address}: {}", innermost(error).to_string().to_lowercase())
+                let address = without_peer(address);
+                match error {
+                    TransportError::MultiaddrNotSupported(_) => {
+                        format!("{address}: no such host, or an address of an unknown kind")
+                    }
+                    error => format!("{address}: {}", innermost(error).to_string().to_lowercase()),
+                }
             });
             errors.collect::<Vec<_>>().join("; ")
         }
         other => other.to_string(),
     }
+}
+
+/// libp2p appends the expected peer id to what it dials; the key is named anyway.
+fn without_peer(address: &Multiaddr) -> Multiaddr {
+    address.iter().filter(|part| !matches!(part, multiaddr::Protocol::P2p(_))).collect()
 }
 
 fn innermost<'a>(

@@ -12,6 +12,8 @@ use libp2p::futures::stream::FuturesUnordered;
 use libp2p::futures::{FutureExt, StreamExt};
 use libp2p::{Multiaddr, PeerId};
 
+use super::names;
+
 /// Bounds of the delay between two attempts to reach a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RedialDelays {
@@ -51,7 +53,7 @@ struct Target {
 pub struct Redial {
     delays: RedialDelays,
     targets: BTreeMap<PeerId, Target>,
-    due: FuturesUnordered<BoxFuture<'static, PeerId>>,
+    due: FuturesUnordered<BoxFuture<'static, (PeerId, Vec<Multiaddr>)>>,
 }
 
 impl Redial {
@@ -61,14 +63,12 @@ impl Redial {
         peers: impl IntoIterator<Item = (PeerId, Vec<Multiaddr>)>,
         delays: RedialDelays,
     ) -> Self {
-        let targets: BTreeMap<_, _> = peers
-            .into_iter()
-            .map(|(peer, addresses)| {
-                (peer, Target { addresses, delays: delays.sequence(), scheduled: true })
-            })
-            .collect();
-        let due = targets.keys().map(|peer| std::future::ready(*peer).boxed()).collect();
-        Self { delays, targets, due }
+        let due = FuturesUnordered::new();
+        let targets = peers.into_iter().map(|(peer, addresses)| {
+            due.push(after(Duration::ZERO, peer, addresses.clone()).boxed());
+            (peer, Target { addresses, delays: delays.sequence(), scheduled: true })
+        });
+        Self { delays, targets: targets.collect(), due }
     }
 
     /// Notes that `peer` is connected: the next loss is redialled quickly again.
@@ -86,29 +86,30 @@ impl Redial {
         };
         target.scheduled = true;
         let delay = target.delays.next().unwrap_or(self.delays.longest);
-        let peer = *peer;
-        self.due.push(
-            async move {
-                tokio::time::sleep(delay).await;
-                peer
-            }
-            .boxed(),
-        );
+        self.due.push(after(delay, *peer, target.addresses.clone()).boxed());
     }
 
-    /// Waits for the next peer to dial, and gives its addresses. Pending for ever while nobody is
+    /// Waits for the next peer to dial, and gives its addresses, names resolved. Pending for ever while nobody is
     /// due; may be dropped and called again.
     pub async fn next(&mut self) -> (PeerId, Vec<Multiaddr>) {
-        loop {
-            let Some(peer) = self.due.next().await else {
-                return std::future::pending().await;
-            };
-            if let Some(target) = self.targets.get_mut(&peer) {
-                target.scheduled = false;
-                return (peer, target.addresses.clone());
-            }
+        let Some((peer, addresses)) = self.due.next().await else {
+            return std::future::pending().await;
+        };
+        if let Some(target) = self.targets.get_mut(&peer) {
+            target.scheduled = false;
         }
+        (peer, addresses)
     }
+}
+
+/// Names are looked up just before the dial: what they stand for may have changed.
+async fn after(
+    delay: Duration,
+    peer: PeerId,
+    addresses: Vec<Multiaddr>,
+) -> (PeerId, Vec<Multiaddr>) {
+    tokio::time::sleep(delay).await;
+    (peer, names::resolve(addresses).await)
 }
 
 #[cfg(test)]

@@ -168,17 +168,36 @@ async fn an_authority_of_another_network_is_recognised_at_once() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_named() {
+async fn a_wrong_key_and_a_wrong_host_are_named() {
     let committee = Committee::new(2);
     let _node = committee.start(0).await;
     let mut config = client_config(&committee);
-    // The second authority's key at the first one's address.
+    // The second authority's key at the first one's address, and no such host.
     config.authorities[1].addresses = config.authorities[0].addresses.clone();
+    config.authorities[0].addresses = vec!["/dns4/..../tcp/1".parse().unwrap()];
     config.timeouts.overall = Duration::from_millis(300);
     let connection = Connection::open(config).unwrap();
-    let request = connection.request_at(1, b"order".to_vec());
-    let error = within("the error", request).await.unwrap_err();
-    assert!(error.to_string().contains("answers as another identity"), "{error}");
+    let request = connection.request(b"order".to_vec());
+    let text = within("the error", request).await.unwrap_err().to_string();
+    assert!(text.contains("answers as another identity"), "{text}");
+    assert!(text.contains("/dns4/..../tcp/1: no such host"), "{text}");
+}
+
+#[tokio::test]
+async fn an_authority_is_found_by_its_name() {
+    let committee = Committee::new(1);
+    let mut node = committee.start(0).await;
+    let mut config = client_config(&committee);
+    let address = config.authorities[0].addresses[0].to_string();
+    let named = |host: &str| address.replace("/ip4/127.0.0.1", host).parse().unwrap();
+    config.authorities[0].addresses = vec![named("/dns4/...."), named("/dns4/localhost")];
+    let connection = Connection::open(config).unwrap();
+    tokio::select! {
+        answer = within("the answer", connection.request(b"order".to_vec())) => {
+            assert_eq!(answer.unwrap().bytes, b"node heard order");
+        }
+        () = serve(&mut node, "node") => {}
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Authorities among themselves: start order, frame order, restart, strangers, ports.
 
+use std::time::Duration;
+
 use kerbholz_client::wire::Protocol;
 
 use super::support::*;
@@ -93,16 +95,19 @@ async fn a_position_set_later_is_told_to_the_next_stream() {
     }
     assert_eq!(first.down().await, second.key);
     assert_eq!(first.handle.stats().queues_overflowed, 1);
-    // The receiver takes what still arrives, and the sender continues where it is told to.
-    let resumed = async {
+    // The receiver takes what still arrives, and the sender continues where it is told to: not
+    // before it knows, or a frame could overtake those that the position asks for.
+    let reopened = async {
         loop {
             tokio::select! {
-                up = first.up() => break up,
+                () = until("the new stream", || first.events.signals.len() == 1) => break,
                 _ = second.frame() => {}
             }
         }
     };
-    assert_eq!(within("the new stream", resumed).await, (second.key, b"round 7".to_vec()));
+    within("the new stream", reopened).await;
+    assert_eq!(first.handle.send(second.key, [0].into()), Err(PushError::Closed));
+    assert_eq!(first.up().await, (second.key, b"round 7".to_vec()));
     first.send(second.key, b"round 8");
     let last = async { while second.frame().await.1 != b"round 8" {} };
     within("round 8", last).await;
@@ -120,4 +125,136 @@ async fn a_port_in_use_is_named() {
     within("the end", node.handle.shutdown()).await;
     // And it is free again afterwards.
     committee.start(0).await.crash().await;
+}
+
+#[tokio::test]
+async fn a_shutdown_sends_what_is_queued() {
+    let committee = Committee::new(2);
+    let mut nodes = committee.mesh().await;
+    let (mut second, first) = (nodes.remove(1), nodes.remove(0));
+    let frame: std::sync::Arc<[u8]> = vec![9; 100_000].into();
+    for _ in 0..50 {
+        first.handle.send(second.key, frame.clone()).unwrap();
+    }
+    let shutdown = async {
+        first.handle.shutdown().await;
+        first.handle.shutdown().await; // Once more is harmless.
+    };
+    let receive = async {
+        for _ in 0..50 {
+            assert_eq!(second.frame().await.1, *frame);
+        }
+    };
+    within("the shutdown", async { tokio::join!(shutdown, receive) }).await;
+    assert_eq!(second.down().await, first.key);
+    // The driver is told that nothing will come any more.
+    let mut events = first.events;
+    while within("the end of the events", events.recv()).await.is_some() {}
+}
+
+/// A power cut closes no connection. Here the peer stays connected and falls silent.
+#[tokio::test]
+async fn a_silent_authority_is_disconnected() {
+    let mut committee = Committee::new(2);
+    committee.limits.heartbeat = Duration::from_millis(20);
+    committee.limits.silence_max = Duration::from_millis(200);
+    let node = committee.start(0).await;
+    let silent = Stranger::connect(committee.seeds[1], node.key, node.address()).await;
+    let stream = silent.open(Protocol::Blocks).await.unwrap();
+    within("the disconnection", silent.closed).await.unwrap();
+    drop(stream);
+}
+
+#[tokio::test]
+async fn signs_of_life_keep_an_idle_link_up() {
+    let mut committee = Committee::new(2);
+    committee.limits.heartbeat = Duration::from_millis(5);
+    committee.limits.silence_max = Duration::from_millis(1000);
+    let mut nodes = committee.mesh().await;
+    let sent = |node: &Node, peer: PeerKey| node.handle.stats().peers[&peer].bytes_sent;
+    // Nothing is said for longer than silence is suffered: only signs of life, of four bytes each.
+    let peer = nodes[1].key;
+    let start = std::time::Instant::now();
+    let before = sent(&nodes[0], peer);
+    until("signs of life", || {
+        sent(&nodes[0], peer) >= before + 40 && start.elapsed() > committee.limits.silence_max
+    })
+    .await;
+    nodes[0].send(peer, b"still here");
+    assert_eq!(nodes[1].frame().await.1, b"still here");
+    assert_eq!(nodes[0].handle.stats().connections, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_mesh_over_quic_exchanges_frames() {
+    let mut committee = Committee::new(4);
+    for authority in &mut committee.authorities {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        authority.addresses = vec![format!("/ip4/127.0.0.1/udp/{port}/quic-v1").parse().unwrap()];
+    }
+    let mut nodes = committee.mesh().await;
+    for round in 0..20_u8 {
+        for sender in 0..4 {
+            for receiver in (0..4).filter(|receiver| *receiver != sender) {
+                nodes[sender].send(committee.key(receiver), &vec![round; 30_000]);
+            }
+        }
+    }
+    for node in &mut nodes {
+        let mut rounds = std::collections::BTreeMap::<PeerKey, u8>::new();
+        for _ in 0..60 {
+            let (from, bytes) = node.frame().await;
+            let next = rounds.entry(from).or_default();
+            assert_eq!((bytes.len(), bytes[0]), (30_000, *next));
+            *next += 1;
+        }
+    }
+    // The port of a stopped node is free again, and a port in use is noticed for UDP, too.
+    let error = Network::start(committee.config(0)).await.err().unwrap();
+    assert!(matches!(error, NetworkError::PortInUse { .. }), "{error}");
+    let last = nodes.remove(0);
+    last.crash().await;
+    committee.start(0).await.crash().await;
+}
+
+#[tokio::test]
+async fn port_zero_takes_a_free_port_and_reports_it() {
+    let committee = Committee::new(1);
+    let mut config = committee.config(0);
+    config.listen = vec![tcp(0), "/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()];
+    let (handle, _events) = Network::start(config).await.unwrap();
+    let addresses = handle.addresses();
+    assert_eq!(addresses.len(), 2);
+    assert!(addresses.iter().all(|address| !address.to_string().contains("/0")), "{addresses:?}");
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_work_is_refused() {
+    let committee = Committee::new(2);
+    let broken = async |change: &dyn Fn(&mut NetworkConfig)| {
+        let mut config = committee.config(0);
+        change(&mut config);
+        Network::start(config).await.err().unwrap().to_string()
+    };
+    let cases: [(&dyn Fn(&mut NetworkConfig), &str); 6] = [
+        (&|config| config.limits.events_max = 0, "events_max is 0; it must be at least 1"),
+        (&|config| config.limits.queue_bytes_max = 1, "queue_bytes_max is 1"),
+        (&|config| config.authorities[1].key.0 = [2; 32], "not an ed25519 public key"),
+        (&|config| config.authorities.push(config.authorities[1].clone()), "is listed twice"),
+        (
+            &|config| {
+                config.resume.insert(PeerKey([1; 32]), vec![0; 2000]);
+            },
+            "has 2000 bytes; at most 1024",
+        ),
+        (
+            &|config| config.listen = vec!["/memory/1".parse().unwrap()],
+            "cannot listen on /memory/1",
+        ),
+    ];
+    for (change, expected) in cases {
+        let text = broken(change).await;
+        assert!(text.contains(expected), "{text}");
+    }
 }
