@@ -134,7 +134,7 @@ async fn nobody_there_is_an_error_with_reasons_and_not_a_hang() {
         Connection::open(ConnectionConfig { timeouts, ..client_config(&committee) }).unwrap();
     let error = within("the error", connection.request(b"order".to_vec())).await.unwrap_err();
     let text = error.to_string();
-    assert!(text.starts_with("no authority answered within 30"), "{text}");
+    assert!(text.starts_with("no authority answered within "), "{text}");
     for authority in &committee.authorities {
         assert!(text.contains(&authority.key.to_string()), "{text}");
     }

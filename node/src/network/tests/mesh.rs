@@ -195,9 +195,9 @@ async fn a_mesh_over_quic_exchanges_frames() {
     }
     let mut nodes = committee.mesh().await;
     for round in 0..20_u8 {
-        for sender in 0..4 {
-            for receiver in (0..4).filter(|receiver| *receiver != sender) {
-                nodes[sender].send(committee.key(receiver), &vec![round; 30_000]);
+        for node in &nodes {
+            for receiver in committee.authorities.iter().filter(|other| other.key != node.key) {
+                node.send(receiver.key, &vec![round; 30_000]);
             }
         }
     }
@@ -231,13 +231,14 @@ async fn port_zero_takes_a_free_port_and_reports_it() {
 
 #[tokio::test]
 async fn a_configuration_that_cannot_work_is_refused() {
+    type Change = dyn Fn(&mut NetworkConfig);
     let committee = Committee::new(2);
-    let broken = async |change: &dyn Fn(&mut NetworkConfig)| {
+    let broken = async |change: &Change| {
         let mut config = committee.config(0);
         change(&mut config);
         Network::start(config).await.err().unwrap().to_string()
     };
-    let cases: [(&dyn Fn(&mut NetworkConfig), &str); 6] = [
+    let cases: [(&Change, &str); 6] = [
         (&|config| config.limits.events_max = 0, "events_max is 0; it must be at least 1"),
         (&|config| config.limits.queue_bytes_max = 1, "queue_bytes_max is 1"),
         (&|config| config.authorities[1].key.0 = [2; 32], "not an ed25519 public key"),
