@@ -1,1 +1,312 @@
-//! scenario
+//! Scenario files: what the demo plays, as written in `docs/scenarios/*.toml`.
+//!
+//! A scenario says which machines of which organisations order what of one another, what goes in,
+//! what comes out, and by which figures; the ledger computes the footprints. Reading is pure: text
+//! in, [`Scenario`] and [`FactorFile`] out, or a [`ScenarioError`] with file, line and reason.
+//! Amounts are exact integers in the ledger's base units; whatever does not come out whole, has no
+//! citation, takes what is not there or loses mass is an error. [`Scenario::judge`] compares what
+//! was booked with what the study expects. The format is explained in `docs/scenarios/README.md`.
+
+mod build;
+mod error;
+mod expectation;
+mod factors;
+#[cfg(test)]
+mod fixtures;
+mod flow;
+mod judge;
+mod measure;
+mod names;
+mod raw;
+mod step;
+
+pub use error::{Reason, ScenarioError};
+pub use expectation::{Check, Expectation, Operand, Part};
+pub use factors::{Citation, FactorFile};
+pub use judge::{Booked, Outcome, Verdict};
+pub use measure::{Measure, Ratio};
+
+use kerbholz_ledger::factor::Standing;
+use kerbholz_ledger::footprint::{EvidenceTier, Footprint};
+pub use kerbholz_ledger::operation::SinkKind;
+use kerbholz_ledger::quantity::{Milligrams, Minor, Quantity};
+use kerbholz_ledger::transformation::{AllocationRule, OutputRole};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A scenario that can be played: every name resolved, every amount whole, every figure cited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scenario {
+    /// What it is about.
+    pub title: String,
+    /// The question it answers.
+    pub question: String,
+    /// What the variants are compared by.
+    pub functional_unit: String,
+    /// The study it retells: a key of `sources`.
+    pub study: String,
+    /// Where figures come from, by key.
+    pub sources: BTreeMap<String, Citation>,
+    /// The figures that steps refer to, by name (a variant may have its own of the same name).
+    pub figures: BTreeMap<String, Figure>,
+    /// The organisations, by name.
+    pub organisations: BTreeMap<String, Organisation>,
+    /// The machines, by name.
+    pub machines: BTreeMap<String, Machine>,
+    /// The meters, by name.
+    pub meters: BTreeMap<String, Meter>,
+    /// The variants, in the order of the file.
+    pub variants: Vec<Variant>,
+    /// What the study expects.
+    pub expectations: Vec<Expectation>,
+}
+
+/// A cited figure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figure {
+    /// As written, e.g. `83 MJ/kg`.
+    pub text: String,
+    /// Exactly.
+    pub measure: Measure,
+    /// A key of the sources.
+    pub source: String,
+    /// How far it can be relied on.
+    pub standing: Standing,
+    /// How it was derived or chosen.
+    pub note: String,
+}
+
+/// A company in the scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Organisation {
+    /// Its name for people.
+    pub title: String,
+    /// What it does in the scenario.
+    pub role: String,
+}
+
+/// A machine of an organisation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Whose.
+    pub organisation: String,
+    /// Where it stands (or what network it runs in).
+    pub place: String,
+    /// What it does.
+    pub does: String,
+}
+
+/// A meter that counts a machine's electricity in joules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meter {
+    /// The machine that owns what it books.
+    pub machine: String,
+    /// The code of the factor of its grid zone.
+    pub factor: String,
+}
+
+/// One way of making the functional unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// The study's short name, e.g. `FZ2-min`.
+    pub id: String,
+    /// What it is.
+    pub title: String,
+    /// The lot that is the functional unit, delivered.
+    pub product: String,
+    /// The figures it has of its own.
+    pub figures: BTreeMap<String, Figure>,
+    /// What happens, in the order in which it is booked.
+    pub steps: Vec<Step>,
+    /// What it saves elsewhere: shown beside its footprint, never netted into it.
+    pub avoided: Option<Avoided>,
+}
+
+/// An avoided burden.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Avoided {
+    /// What is avoided.
+    pub what: String,
+    /// The factor's code.
+    pub factor: String,
+    /// How much of it.
+    pub amount: Quantity,
+    /// Its footprint: factor times amount.
+    pub footprint: Footprint,
+}
+
+/// A stage of the life cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Making the material.
+    Material,
+    /// Making the product of it.
+    Processing,
+    /// Moving either.
+    Transport,
+    /// Getting rid of waste.
+    Disposal,
+}
+
+/// What a source's footprint is counted under when hot spots are looked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tag {
+    /// The stage.
+    pub stage: Stage,
+    /// Finer, e.g. `air freight`.
+    pub component: Option<String>,
+}
+
+/// One step of a variant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Line in the file.
+    pub line: usize,
+    /// What the footprint it books is counted under; `None` where it books none.
+    pub tag: Option<Tag>,
+    /// The sources of the figures in it.
+    pub sources: Vec<String>,
+    /// How well its amounts are known. `Derived` wants evidence on the ledger, `Default` none.
+    pub tier: EvidenceTier,
+    /// What happens.
+    pub action: Action,
+}
+
+/// What a step does, in terms of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A machine brings in a lot from outside.
+    Declare(Declaration),
+    /// A meter's register moves on.
+    Read(Reading),
+    /// A machine has another do something.
+    Order(Box<Order>),
+    /// A lot leaves the ledger.
+    Sink(Sink),
+}
+
+/// A lot brought in by a factor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    /// The lot's name in the variant.
+    pub lot: String,
+    /// Who brings it in.
+    pub machine: String,
+    /// What it is.
+    pub product: String,
+    /// How much.
+    pub quantity: Quantity,
+    /// Its mass.
+    pub mass: Milligrams,
+    /// The factor's code.
+    pub factor: String,
+}
+
+/// A reading that makes an energy lot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The lot's name in the variant.
+    pub lot: String,
+    /// The meter.
+    pub meter: String,
+    /// By how many joules the register moves on.
+    pub joules: u64,
+}
+
+/// Some of a lot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Portion {
+    /// The lot's name in the variant.
+    pub lot: String,
+    /// How much of it.
+    pub quantity: Quantity,
+}
+
+/// An order with its completion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Its name in the variant.
+    pub name: String,
+    /// The machine that orders.
+    pub buyer: String,
+    /// The machine that does it.
+    pub provider: String,
+    /// What is ordered.
+    pub service: String,
+    /// The order that this one serves; it may complete later, but is placed first.
+    pub parent: Option<String>,
+    /// The orders to place when the player gets here and has not yet: outermost first, itself last.
+    pub place: Vec<String>,
+    /// What is delivered.
+    pub product: String,
+    /// How much of it.
+    pub quantity: Quantity,
+    /// The buyer's lots that go in, named in the terms.
+    pub provided: Vec<Portion>,
+    /// All that goes in: material, parts, drawn energy.
+    pub inputs: Vec<Portion>,
+    /// What is booked directly.
+    pub activities: Vec<Activity>,
+    /// What comes out.
+    pub outputs: Vec<Output>,
+    /// How the outputs' weights were chosen.
+    pub allocation: AllocationRule,
+    /// What it costs.
+    pub price: Minor,
+    /// In which currency.
+    pub currency: String,
+    /// What the provider predicted, ng CO2e.
+    pub predicted_climate: Option<i128>,
+    /// Largest difference of mass in and out, in millionths of mass in.
+    pub mass_tolerance_ppm: u32,
+}
+
+/// A direct activity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Activity {
+    /// What kind, e.g. `transport`.
+    pub name: String,
+    /// The factor's code.
+    pub factor: String,
+    /// How much.
+    pub amount: Quantity,
+}
+
+/// A lot that comes out of an order. Products go to the buyer, the rest stays with the provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// The lot's name in the variant.
+    pub lot: String,
+    /// What it is.
+    pub product: String,
+    /// How much.
+    pub quantity: Quantity,
+    /// Its mass.
+    pub mass: Milligrams,
+    /// Product, by-product or waste.
+    pub role: OutputRole,
+    /// Its share of the footprint, relative to the others'.
+    pub weight: u64,
+}
+
+/// A lot leaves the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sink {
+    /// Who gives it up.
+    pub machine: String,
+    /// The lot, and how much of it.
+    pub portion: Portion,
+    /// Where to.
+    pub kind: SinkKind,
+}
+
+impl Variant {
+    /// The order of this name.
+    pub fn order(&self, name: &str) -> Option<&Order> {
+        self.steps.iter().find_map(|step| match &step.action {
+            Action::Order(order) if order.name == name => Some(order.as_ref()),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,198 @@
+//! Each kind of check with each outcome, and the shipped expectations over an independent sum of
+//! factor times amount (the demo takes what the ledger booked instead).
+
+use super::*;
+use crate::scenario::fixtures::{SCENARIO, changed, factors, parse};
+use crate::scenario::{Action, FactorFile, Variant};
+use Outcome::{CannotBeJudged, DoesNotHold, Holds};
+
+/// What the sources of a variant book, straight from the factors.
+fn sources(scenario: &Scenario, variant: &Variant, factors: &FactorFile) -> Booked {
+    let mut booked = Booked::default();
+    for step in &variant.steps {
+        let sources: Vec<(String, u64)> = match &step.action {
+            Action::Declare(lot) => vec![(lot.factor.clone(), lot.quantity.amount)],
+            Action::Read(read) => vec![(scenario.meters[&read.meter].factor.clone(), read.joules)],
+            Action::Order(order) => order
+                .activities
+                .iter()
+                .map(|activity| (activity.factor.clone(), activity.amount.amount))
+                .collect(),
+            Action::Sink(_) => Vec::new(),
+        };
+        for (code, amount) in sources {
+            let footprint = factors.get(&code).unwrap().apply(amount, step.tier).unwrap();
+            let sum = booked.by_tag.entry(step.tag.clone().unwrap()).or_default();
+            *sum = sum.checked_add(&footprint).unwrap();
+        }
+    }
+    booked
+}
+
+fn all_sources(scenario: &Scenario, factors: &FactorFile) -> BTreeMap<String, Booked> {
+    let of = |variant: &Variant| (variant.id.clone(), sources(scenario, variant, factors));
+    scenario.variants.iter().map(of).collect()
+}
+
+/// `small` books 7 kg material, 1 kg processing, 0.1 kg transport; `large` twice that, and avoids
+/// 2.5 kg.
+const CHECKS: &[(&str, Outcome, &str)] = &[
+    // share
+    (
+        "check = \"share\"\nvariants = [\"small\", \"large\"]\npart = [{ stage = \"material\" }]\nat_least = \"86 %\"",
+        Holds,
+        "small 86.4 %, large 86.4 %",
+    ),
+    (
+        "check = \"share\"\nvariants = [\"small\"]\npart = [{ stage = \"material\" }]\nat_least = \"87 %\"",
+        DoesNotHold,
+        "small 86.4 %",
+    ),
+    (
+        "check = \"share\"\nvariants = [\"small\"]\npart = [{ component = \"road\" }, { stage = \"processing\" }]\nat_most = \"14 %\"",
+        Holds,
+        "small 13.6 %",
+    ),
+    (
+        "dimension = \"energy\"\ncheck = \"share\"\nvariants = [\"small\"]\npart = [{ stage = \"processing\" }]\nat_least = \"1 %\"",
+        CannotBeJudged,
+        "energy is not declared in small for material, transport (road)",
+    ),
+    // ratio
+    (
+        "check = \"ratio\"\nof = { variant = \"large\" }\nover = { variant = \"small\" }\nat_least = \"2\"\nat_most = \"2\"",
+        Holds,
+        "large is 2.00 times small",
+    ),
+    (
+        "check = \"ratio\"\nof = { variant = \"large\", avoided = true }\nover = { variant = \"large\" }\nat_least = \"60\"",
+        DoesNotHold,
+        "large avoided is 0.15 times large",
+    ),
+    (
+        "dimension = \"energy\"\ncheck = \"ratio\"\nof = { variant = \"large\", stage = \"processing\" }\nover = { variant = \"small\", stage = \"processing\" }\nat_most = \"2\"",
+        Holds,
+        "large processing is 2.00 times small processing",
+    ),
+    (
+        "dimension = \"waste\"\ncheck = \"ratio\"\nof = { variant = \"small\", stage = \"material\" }\nover = { variant = \"large\", stage = \"material\" }\nat_least = \"1\"",
+        CannotBeJudged,
+        "large material has no waste",
+    ),
+    (
+        "dimension = \"human_toxicity\"\ncheck = \"ratio\"\nof = { variant = \"large\", avoided = true }\nover = { variant = \"small\" }\nat_least = \"1\"",
+        CannotBeJudged,
+        "human toxicity is not declared for power",
+    ),
+    // above
+    (
+        "check = \"above\"\nabove = [{ variant = \"large\" }]\nbelow = [{ variant = \"small\" }]",
+        Holds,
+        "large 16.2 kg CO2e; against small 8.1 kg CO2e",
+    ),
+    (
+        "check = \"above\"\nabove = [{ variant = \"small\" }, { variant = \"large\" }]\nbelow = [{ variant = \"small\" }]",
+        DoesNotHold,
+        "small 8.1 kg CO2e, large 16.2 kg CO2e; against small 8.1 kg CO2e",
+    ),
+    // same-order
+    (
+        "check = \"same-order\"\namong = [{ variant = \"small\" }, { variant = \"large\" }]\nwithin = \"2\"",
+        Holds,
+        "small 8.1 kg CO2e, large 16.2 kg CO2e",
+    ),
+    (
+        "check = \"same-order\"\namong = [{ variant = \"small\" }, { variant = \"large\" }]\nwithin = \"1.9\"",
+        DoesNotHold,
+        "small 8.1 kg CO2e, large 16.2 kg CO2e",
+    ),
+    // proportional
+    (
+        "check = \"proportional\"\nof = { variant = \"small\" }\nover = { variant = \"large\" }\nby = \"0.5\"\ntolerance = \"1 %\"",
+        Holds,
+        "small is 0.50 times large; in proportion 0.50",
+    ),
+    (
+        "check = \"proportional\"\nof = { variant = \"small\" }\nover = { variant = \"large\" }\nby = \"0.6\"\ntolerance = \"1 %\"",
+        DoesNotHold,
+        "small is 0.50 times large; in proportion 0.60",
+    ),
+    (
+        "check = \"proportional\"\nof = { variant = \"large\", per = \"4\" }\nover = { variant = \"small\" }\nby = \"0.5\"\ntolerance = \"1 %\"",
+        Holds,
+        "large per 4.00 is 0.50 times small; in proportion 0.50",
+    ),
+    // further
+    (
+        "dimension = \"climate_measured\"\ncheck = \"further\"\nof = { variant = \"large\" }\nover = { variant = \"small\" }\nthan_in = \"climate\"",
+        DoesNotHold,
+        "large is 2.00 times small in climate, measured, 2.00 times in climate",
+    ),
+    (
+        "dimension = \"climate_derived\"\ncheck = \"further\"\nof = { variant = \"small\", stage = \"transport\" }\nover = { variant = \"small\" }\nthan_in = \"climate\"",
+        Holds,
+        "small transport is 1.00 times small in climate, derived, 0.01 times in climate",
+    ),
+    (
+        "dimension = \"human_toxicity\"\ncheck = \"further\"\nof = { variant = \"large\" }\nover = { variant = \"small\" }\nthan_in = \"climate\"",
+        CannotBeJudged,
+        "human toxicity is not declared in large for material, processing, transport (road)",
+    ),
+];
+
+#[test]
+fn every_check_holds_does_not_hold_or_cannot_be_judged() {
+    let old = &SCENARIO[SCENARIO.find("check = \"share\"").unwrap()..];
+    for (check, outcome, because) in CHECKS {
+        let scenario = parse(&changed(SCENARIO, old, check)).unwrap();
+        let verdicts = scenario.judge(&all_sources(&scenario, &factors()));
+        assert_eq!(verdicts.len(), 1);
+        let verdict = &verdicts[0];
+        assert_eq!((verdict.outcome, verdict.because.as_str()), (*outcome, *because), "{check}");
+        assert_eq!((verdict.id.as_str(), verdict.says.as_str()), ("E1", "material dominates"));
+    }
+}
+
+#[test]
+fn what_was_not_played_cannot_be_judged() {
+    let scenario = parse(SCENARIO).unwrap();
+    let mut booked = all_sources(&scenario, &factors());
+    booked.remove("large");
+    let verdicts = scenario.judge(&booked);
+    assert_eq!(verdicts[0].outcome, CannotBeJudged);
+    assert_eq!(verdicts[0].because, "large was not played");
+}
+
+#[test]
+fn amounts_read_well() {
+    let show = |nanograms| amount(whole(nanograms), Dimension::Climate);
+    assert_eq!(show(0), "0.0 ng CO2e");
+    assert_eq!(show(950), "950.0 ng CO2e");
+    assert_eq!(show(8_100_000), "8.1 mg CO2e");
+    assert_eq!(show(-1_833_000_000_000), "-1.8 kg CO2e");
+    assert_eq!(amount(whole(7_200_000), Dimension::Energy), "7200000 J");
+}
+
+/// What the shipped figures say today. A figure that changes may change this table, and then also
+/// the one in docs/scenarios/README.md.
+#[test]
+fn the_shipped_expectations() {
+    const FACTORS: &str = include_str!("../../../../docs/scenarios/factors.toml");
+    const A: &str = include_str!("../../../../docs/scenarios/a-phone-shell.toml");
+    const B: &str = include_str!("../../../../docs/scenarios/b-aircraft-spare-part.toml");
+    let factors = FactorFile::parse("factors.toml", FACTORS).unwrap();
+    let mut outcomes = BTreeMap::new();
+    for text in [A, B] {
+        let scenario = Scenario::parse("shipped.toml", text, &factors).unwrap();
+        for verdict in scenario.judge(&all_sources(&scenario, &factors)) {
+            outcomes.insert(verdict.id, verdict.outcome);
+        }
+    }
+    let holds =
+        ["A2", "A3", "A4", "A5", "A6", "A7", "A9", "A10", "B1", "B2", "B4", "B5", "B6", "B7", "B9"];
+    let others =
+        [("A1", DoesNotHold), ("A8", CannotBeJudged), ("B3", DoesNotHold), ("B8", DoesNotHold)];
+    let expected = holds.into_iter().map(|id| (id, Holds)).chain(others);
+    let expected: BTreeMap<_, _> = expected.map(|(id, outcome)| (id.to_owned(), outcome)).collect();
+    assert_eq!(outcomes, expected);
+}
