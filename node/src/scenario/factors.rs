@@ -128,7 +128,7 @@ fn factor(
         text.error(&raw.source.span(), reason)
     })?;
     let (reference, impacts) = impacts(text, &raw)?;
-    let zero = raw.zero.iter().map(|name| dimension(text, name)).collect::<Result<Vec<_>, _>>()?;
+    let zero = raw.zero.iter().map(|name| settable(text, name)).collect::<Result<Vec<_>, _>>()?;
     let with_impact: Vec<_> = impacts.iter().map(|impact| impact.dimension).collect();
     if let Some(twice) = raw.zero.iter().zip(&zero).find(|(_, zero)| with_impact.contains(zero)) {
         let name = twice.0.get_ref().clone();
@@ -184,7 +184,7 @@ fn impacts(text: &Text<'_>, raw: &RawFactor) -> Result<(Quantity, Vec<Impact>), 
     let mut exact = BTreeMap::new();
     let mut scale: i128 = 1;
     for (name, amount) in &raw.impacts {
-        let dimension = dimension(text, name)?;
+        let dimension = settable(text, name)?;
         let value = impact(dimension, amount.get_ref())
             .and_then(|value| plausible(dimension, amount.get_ref(), value))
             .map_err(|reason| at(&amount.span(), reason))?;
@@ -210,13 +210,9 @@ fn impacts(text: &Text<'_>, raw: &RawFactor) -> Result<(Quantity, Vec<Impact>), 
     Ok((Quantity::new(reference, per.unit), impacts))
 }
 
-/// Nothing is negative but the biogenic uptake, which is never positive; what the ledger derives
-/// itself is left to it.
+/// Nothing is negative but the biogenic uptake, which is never positive.
 fn plausible(dimension: Dimension, text: &str, value: Ratio) -> Result<Ratio, Reason> {
     let wrong = |why: &str| Reason::Amount { text: text.to_owned(), why: why.to_owned() };
-    if DERIVED_DIMENSIONS.contains(dimension) {
-        return Err(wrong("the ledger derives it: leave it out"));
-    }
     match (dimension, value.numerator().signum()) {
         (Dimension::BiogenicUptake, 1) => Err(wrong("an uptake is positive: write it below zero")),
         (Dimension::BiogenicUptake, _) | (_, 0 | 1) => Ok(value),
@@ -232,6 +228,16 @@ fn too_fine(amount: &Spanned<String>) -> Reason {
 fn lcm(a: i128, b: i128) -> Option<i128> {
     // The fraction a/b in lowest terms has the numerator a / gcd.
     a.checked_mul(b)?.checked_div(a.checked_div(Ratio::new(a, b)?.numerator())?)
+}
+
+/// The dimension of an impact: the ledger derives some itself, from climate.
+fn settable(text: &Text<'_>, name: &Spanned<String>) -> Result<Dimension, ScenarioError> {
+    let dimension = dimension(text, name)?;
+    if DERIVED_DIMENSIONS.contains(dimension) {
+        let reason = format!("no factor sets `{}`: the ledger derives it", name.get_ref());
+        return Err(text.error(&name.span(), Reason::Rule(reason)));
+    }
+    Ok(dimension)
 }
 
 /// The dimension that a field is named after.
