@@ -164,7 +164,15 @@ impl Table {
                 let row = query::account(&self.world.state, of, "EUR").expect("account");
                 format!("{} available, {} held", row.available.get(), row.held.get())
             }
-            "climate" => self.climate(line.name).to_string(),
+            "footprint" => self.see_footprint(line.name, line.or("of", "Climate")),
+            "stock" => {
+                let lots = query::lots_of(&self.world.state, member(line.name), None, 99);
+                let ids = lots.expect("lots").ids;
+                let name = |id| self.lots.iter().find(|(_, lot)| **lot == id);
+                let names = ids.into_iter().filter_map(name).map(|(name, _)| name.as_str());
+                let names: BTreeSet<_> = names.collect();
+                names.into_iter().collect::<Vec<_>>().join(" ")
+            }
             _ => self.submit(verb, &line),
         }
     }
@@ -178,9 +186,11 @@ impl Table {
         format!("{} of {}{held}", lot.quantity, owner.name)
     }
 
-    pub fn climate(&self, name: &str) -> i128 {
-        let lot = query::lot(&self.world.state, self.lot_named(name)).expect("lot");
-        lot.expect("lot").footprint.get(Dimension::Climate)
+    fn see_footprint(&self, name: &str, of: &str) -> String {
+        let lot = query::lot(&self.world.state, self.lot_named(name)).expect("lot").expect("lot");
+        let named = |dimension: &&Dimension| format!("{dimension:?}") == of;
+        let dimension = Dimension::ALL.iter().find(named).expect("a dimension");
+        lot.footprint.declared(*dimension).map_or("not declared".into(), |value| value.to_string())
     }
 
     fn see_order(&self, name: &str) -> String {
