@@ -78,7 +78,7 @@ impl Item {
 }
 
 /// What executing a commit did: data, for the storage to apply at once.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effects {
     /// The commit.
     pub commit: CommitIndex,
