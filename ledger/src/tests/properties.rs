@@ -199,7 +199,7 @@ impl History {
             confirm_within: Milliseconds::new(5 * STEP),
             failure: FailureBearer::Buyer,
             provided: provided.filter(|portion| portion.amount > 0).into_iter().collect(),
-            parent: self.orders.last().copied().filter(|_| one.share % 5 == 0),
+            parent: self.orders.last().copied().filter(|_| one.share.is_multiple_of(5)),
             confirmer: None,
         })
     }
