@@ -1,5 +1,6 @@
 //! The shipped scenario files are playable: a ledger in memory takes every step of every variant,
 //! and what it books is what an independent sum of factor times amount comes to.
+#![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 use kerbholz_ledger::balance;
 use kerbholz_ledger::execute::{self, Commit, Item};
