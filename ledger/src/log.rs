@@ -195,7 +195,9 @@ fn path_length(leaf: u64, leaves: u64) -> usize {
 /// # Errors
 /// [`ReadError`] when the log has no such leaf or the storage fails.
 pub fn prove(state: &dyn Read, leaf: u64, leaves: u64) -> Result<Inclusion, ReadError> {
-    if leaf >= leaves || leaves > LEAVES_MAX {
+    let last = leaves.saturating_sub(1).min(LEAVES_MAX);
+    let grown = state.get(&node_key(leaf_index_to_pos(last)))?.is_some();
+    if leaf >= leaves || !grown {
         let text = alloc::format!("transaction log: there is no leaf {leaf} among {leaves}");
         return Err(ReadError(text));
     }

@@ -2,8 +2,13 @@
 //!
 //! `world` is a small network on an in-memory state, `table` the language the rules are written in.
 
+mod codec;
+mod golden;
+mod log;
 mod properties;
+mod receipts;
 mod rejections;
 mod rules;
+mod signatures;
 mod table;
 mod world;
