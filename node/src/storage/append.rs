@@ -87,13 +87,6 @@ impl AppendFile {
     fn check(&self) -> Result<(), StorageError> {
         if self.failed { Err(StorageError::Failed { path: self.path.clone() }) } else { Ok(()) }
     }
-
-    /// Puts a disk behind the file on which only so many bytes are free.
-    #[cfg(test)]
-    pub(super) fn limit_disk(&mut self, left: &std::sync::Arc<std::sync::atomic::AtomicUsize>) {
-        let inner = OpenOptions::new().write(true).open(&self.path).unwrap();
-        self.file = Box::new(FullDisk { inner: Box::new(inner), left: left.clone() });
-    }
 }
 
 /// Creates `path` with `content`, durably and all at once: a crash leaves the whole file or none.
@@ -122,28 +115,54 @@ pub(super) fn sync_directory(path: &Path) -> Result<(), StorageError> {
     File::open(path).and_then(|directory| directory.sync_all()).at(path, "sync")
 }
 
-/// A disk with `left` bytes of space; it writes what fits and then refuses.
 #[cfg(test)]
-pub(super) struct FullDisk {
-    pub(super) inner: Box<dyn RawFile>,
-    pub(super) left: std::sync::Arc<std::sync::atomic::AtomicUsize>,
-}
+pub(super) mod testing {
+    //! A disk that fills up, that fails, and that counts.
 
-#[cfg(test)]
-impl RawFile for FullDisk {
-    fn write_all_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        use std::sync::atomic::Ordering::SeqCst;
-        let fits = bytes.len().min(self.left.load(SeqCst));
-        self.left.fetch_sub(fits, SeqCst);
-        self.inner.write_all_at(&bytes[..fits], offset)?;
-        if fits < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+    use super::*;
+
+    /// The controls of a disk; they may be turned while the disk is in use.
+    #[derive(Clone)]
+    pub(in super::super) struct Disk {
+        /// How many bytes it still takes; a write fills it up and is then refused.
+        pub(in super::super) left: Arc<AtomicUsize>,
+        /// Whether syncs fail.
+        pub(in super::super) broken: Arc<AtomicBool>,
+        /// How many syncs there were.
+        pub(in super::super) syncs: Arc<AtomicUsize>,
     }
 
-    fn sync_data(&mut self) -> io::Result<()> {
-        self.inner.sync_data()
+    struct DiskFile(File, Disk);
+
+    impl Disk {
+        /// Puts a disk behind an open file, with all the space there is.
+        pub(in super::super) fn below(file: &mut AppendFile) -> Self {
+            let left = Arc::new(AtomicUsize::new(usize::MAX));
+            let disk = Self { left, broken: Arc::default(), syncs: Arc::default() };
+            let inner = OpenOptions::new().write(true).open(&file.path).unwrap();
+            file.file = Box::new(DiskFile(inner, disk.clone()));
+            disk
+        }
     }
 
-    fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.inner.truncate(length)
+    impl RawFile for DiskFile {
+        fn write_all_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+            let fits = bytes.len().min(self.1.left.load(SeqCst));
+            self.1.left.fetch_sub(fits, SeqCst);
+            self.0.write_all_at(&bytes[..fits], offset)?;
+            if fits < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+
+        fn sync_data(&mut self) -> io::Result<()> {
+            self.1.syncs.fetch_add(1, SeqCst);
+            if self.1.broken.load(SeqCst) { Err(io::Error::other("broken")) } else { Ok(()) }
+        }
+
+        fn truncate(&mut self, length: u64) -> io::Result<()> {
+            self.0.truncate(length)
+        }
     }
 }

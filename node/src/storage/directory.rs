@@ -4,6 +4,8 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use super::append::{TEMPORARY, create_whole, sync_directory};
 use super::error::{At, StorageError};
@@ -201,12 +203,24 @@ fn lock(path: &Path) -> Result<File, StorageError> {
         .write(true)
         .open(&file)
         .at(&file, "write into the directory")?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(StorageError::InUse { path: path.into() }),
-        Err(TryLockError::Error(source)) => Err(StorageError::io(&file, "lock", source)),
+    for attempt in 0..=LOCK_ATTEMPTS {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) if attempt < LOCK_ATTEMPTS => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => break,
+            Err(TryLockError::Error(source)) => {
+                return Err(StorageError::io(&file, "lock", source));
+            }
+        }
     }
+    Err(StorageError::InUse { path: path.into() })
 }
+
+/// How often a lock that is held is tried again: a node that is just ending, or a process that it
+/// was about to start, may hold it a little longer.
+pub(super) const LOCK_ATTEMPTS: usize = 50;
+/// How long to wait between attempts.
+pub(super) const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 fn is_temporary(name: &OsStr) -> bool {
     name.to_string_lossy().ends_with(TEMPORARY)

@@ -16,11 +16,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use kerbholz_ledger::rows::{Read, ReadError, Row, Write};
 
 use super::append::sync_directory;
+use super::directory::{LOCK_ATTEMPTS, LOCK_PAUSE};
 use super::error::{At, StorageError};
 use super::frame::Fields;
 
-/// Memory that the state store may use for its cache, in bytes.
-pub const STATE_CACHE_BYTES: u64 = 32 << 20;
+/// Memory that the state store may use for its cache, in bytes. The process grows by about four
+/// times as much, and by some 60 bytes for each row: sled keeps its page table in memory.
+pub const STATE_CACHE_BYTES: u64 = 16 << 20;
 
 /// First byte of our own key, and of every row's.
 const META: &[u8] = &[0];
@@ -227,39 +229,52 @@ fn is_full(error: &io::Error) -> bool {
 /// Opens and checks the store. The inner error is a reason to give the store up; the outer one
 /// would come back with any store.
 fn open_checked(directory: &Path) -> Result<Result<State, String>, StorageError> {
+    for _ in 0..LOCK_ATTEMPTS {
+        match open_once(directory)? {
+            // We hold the directory, so this is sled's own last handle, going on another thread.
+            Err(error) if is_locked(&error) => std::thread::sleep(LOCK_PAUSE),
+            Err(error) => return judge(directory, error).map(Err),
+            Ok(Err(reason)) => return Ok(Err(reason)),
+            Ok(Ok(state)) => {
+                sync_tree(directory)?;
+                sync_directory(directory.parent().unwrap_or(Path::new(".")))?;
+                return Ok(Ok(state));
+            }
+        }
+    }
+    Err(StorageError::InUse { path: directory.into() })
+}
+
+/// Opens the store on a thread of its own, where a panic ends.
+fn open_once(directory: &Path) -> Result<sled::Result<Result<State, String>>, StorageError> {
     let path: PathBuf = directory.into();
     let opening = std::thread::Builder::new().name("state-open".into()).spawn(move || {
         let config =
             sled::Config::new().path(&path).cache_capacity(STATE_CACHE_BYTES).flush_every_ms(None);
         let tree = config.open()?;
-        let checked = check(&tree);
+        let checked = check(&tree)?;
         let rows = Rows { path: path.into(), tree, damaged: Arc::default() };
-        Ok::<_, sled::Error>(checked?.map(|meta| State { rows, meta }))
+        Ok(checked.map(|meta| State { rows, meta }))
     });
     let opened = opening.at(directory, "start a thread for")?.join();
-    let error = match opened {
-        Ok(Ok(state)) => {
-            if state.is_ok() {
-                sync_tree(directory)?;
-                sync_directory(directory.parent().unwrap_or(Path::new(".")))?;
-            }
-            return Ok(state);
-        }
-        Ok(Err(error)) => error,
-        Err(_) => return Ok(Err("the store panicked while it was opened".into())),
-    };
-    if error.to_string().contains("could not acquire lock") {
-        return Err(StorageError::InUse { path: directory.into() });
-    }
+    Ok(opened.unwrap_or_else(|_| Ok(Err("the store panicked while it was opened".into()))))
+}
+
+fn is_locked(error: &sled::Error) -> bool {
+    error.to_string().contains("could not acquire lock")
+}
+
+/// Whether the files are to blame, with the reason, or the system.
+fn judge(directory: &Path, error: sled::Error) -> Result<String, StorageError> {
     use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    let of_system = |error: &io::Error| {
+        is_full(error) || [PermissionDenied, ReadOnlyFilesystem].contains(&error.kind())
+    };
     match error {
-        sled::Error::Io(error)
-            if is_full(&error)
-                || [PermissionDenied, ReadOnlyFilesystem].contains(&error.kind()) =>
-        {
+        sled::Error::Io(error) if of_system(&error) => {
             Err(StorageError::io(directory, "open the state", error))
         }
-        error => Ok(Err(error.to_string())),
+        error => Ok(error.to_string()),
     }
 }
 

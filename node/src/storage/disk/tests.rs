@@ -1,4 +1,4 @@
-use super::super::testing::{GENESIS, OWN, files, flip, world};
+use super::super::testing::{GENESIS, OWN, World, files, flip, world};
 use super::super::{Recovered, SegmentReader, recovery};
 use super::*;
 use std::fs;
@@ -138,4 +138,73 @@ fn committed_blocks_leave_the_block_log() {
     storage.forget_through(Round(7)).unwrap();
     assert_eq!(storage.block(&world().stored(1, 7).reference).unwrap(), None);
     assert!(storage.block(&world().stored(1, 8).reference).unwrap().is_some());
+}
+
+/// Where the child process of the next test works; absent in the test itself.
+const CHILD: &str = "KERBHOLZ_STORAGE_TEST_CHILD";
+
+/// A node that is killed with SIGKILL while it writes has what it said it had.
+#[test]
+fn what_was_acknowledged_survives_a_kill() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let world = World::new(2, 60);
+    if let Some(path) = std::env::var_os(CHILD) {
+        return write_until_killed(&world, Path::new(&path));
+    }
+    for kill_after in [1, 8, 25] {
+        let root = tempfile::tempdir().unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "--nocapture",
+                "storage::disk::tests::what_was_acknowledged_survives_a_kill",
+            ])
+            .env(CHILD, root.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let acknowledged: Vec<u64> = lines
+            .filter_map(|line| line.unwrap().strip_prefix("done ")?.parse().ok())
+            .take(kill_after)
+            .collect();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let done = *acknowledged.last().unwrap();
+        let mut storage = open(root.path()).unwrap();
+        let found = storage.recover();
+        assert!(found.last_commit >= done, "{} of {done}", found.last_commit);
+        // Killed before its first sync, the state may be empty; it is never of another commit.
+        assert_eq!(found.rebuild.is_some(), found.applied_commit.is_none());
+        let applied = found.applied_commit.unwrap_or(0);
+        assert!(applied <= found.last_commit);
+        let rows = storage.rows().scan(&[], &[], 100).unwrap();
+        assert_eq!(rows.len() as u64, applied);
+        let own = found.own_last.clone().unwrap().reference.round.0;
+        assert!(own >= done);
+        let start = recovery(&storage, &found, &world.committee).unwrap();
+        assert_eq!(start.commits.last().unwrap().index(), found.last_commit);
+        drop(storage);
+        let mut reader = SegmentReader::open(root.path()).unwrap();
+        let commits = reader.by_ref().filter(|entry| matches!(entry, Ok(LedgerEntry::Commit(_))));
+        assert_eq!(commits.count() as u64, found.last_commit);
+    }
+}
+
+fn write_until_killed(world: &World, path: &Path) {
+    let mut storage = open(path).unwrap();
+    for round in 1..=60 {
+        storage.append_blocks(&[world.stored(1, round), world.stored(0, round)]).unwrap();
+        storage.append_ledger(&world.entries(round, round)).unwrap();
+        storage.apply(round, &[row(round as u8, 1)]).unwrap();
+        if round % 5 == 0 {
+            storage.sync_state().unwrap();
+        }
+        println!("done {round}");
+    }
+    // The kill comes while it writes, or here.
+    loop {
+        std::thread::park();
+    }
 }

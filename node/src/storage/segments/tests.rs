@@ -1,8 +1,9 @@
 use super::*;
+use crate::storage::append::testing::Disk;
 use crate::storage::testing::{GENESIS, World, copy, files, flip, truncate, world};
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 
 /// A ledger of nine commits in two closed segments and an open one, and its length.
 fn ledger(directory: &Path) -> Segments {
@@ -250,17 +251,16 @@ fn a_full_disk_loses_nothing_and_the_append_can_be_repeated() {
     let root = tempfile::tempdir().unwrap();
     let mut segments = ledger(root.path());
     let before = fs::read(path(root.path(), 7)).unwrap();
-    let left = Arc::new(AtomicUsize::new(0));
-    segments.active().unwrap().limit_disk(&left);
+    let disk = Disk::below(segments.active().unwrap());
     for bytes in [0, 1, 20, 100] {
-        left.store(bytes, SeqCst);
+        disk.left.store(bytes, SeqCst);
         let error = segments.append(&world().entries(9, 9)).unwrap_err();
         assert!(matches!(error, StorageError::Full { .. }));
         assert!(error.to_string().contains("free some space"));
         assert_eq!(segments.last_commit(), 8);
         assert_eq!(fs::read(path(root.path(), 7)).unwrap(), before);
     }
-    left.store(usize::MAX, SeqCst);
+    disk.left.store(usize::MAX, SeqCst);
     segments.append(&world().entries(9, 9)).unwrap();
     assert_eq!(segments.commit(9).unwrap().unwrap().index(), 9);
 }
@@ -275,4 +275,32 @@ fn a_damaged_record_is_named_when_it_is_looked_up() {
     for error in [segments.block(&block).unwrap_err(), segments.commit(2).unwrap_err()] {
         assert!(matches!(error, StorageError::Damaged { offset: at, .. } if at as usize == offset));
     }
+}
+
+#[test]
+fn a_batch_of_commits_is_durable_with_one_sync() {
+    let root = tempfile::tempdir().unwrap();
+    let mut segments = ledger(root.path());
+    let disk = Disk::below(segments.active().unwrap());
+    segments.set_target(SEGMENT_TARGET);
+    segments.append(&world().entries(9, 12)).unwrap();
+    assert_eq!(disk.syncs.load(SeqCst), 1);
+}
+
+/// After a failed sync the kernel may have dropped the pages: a second one would lie.
+#[test]
+fn after_a_failed_sync_nothing_is_taken_until_the_next_start() {
+    let root = tempfile::tempdir().unwrap();
+    let mut segments = ledger(root.path());
+    let disk = Disk::below(segments.active().unwrap());
+    disk.broken.store(true, SeqCst);
+    let failed = segments.append(&world().entries(9, 9));
+    assert!(matches!(failed, Err(StorageError::Io { action: "sync", .. })));
+    disk.broken.store(false, SeqCst);
+    let refused = segments.append(&world().entries(9, 9));
+    assert!(matches!(refused, Err(StorageError::Failed { .. })));
+    assert_eq!(segments.last_commit(), 8);
+    drop(segments);
+    let mut segments = open(root.path(), 8).unwrap();
+    segments.append(&world().entries(9, 9)).unwrap();
 }

@@ -84,19 +84,19 @@ fn reading_goes_on_while_another_thread_writes() {
 
 #[test]
 fn rows_changed_behind_our_back_do_not_match_their_fingerprint() {
-    let root = tempfile::tempdir().unwrap();
-    let path = root.path().join("state");
     let changes: [(&[u8], Option<&[u8]>); 4] =
         [(&[1, 2, 5], Some(b"x")), (&[1, 2, 5], None), (&[1, 9], Some(b"")), (META, None)];
     for (key, value) in changes {
-        let _ = fs::remove_dir_all(&path);
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("state");
         filled(&path);
-        let tree = sled::open(&path).unwrap();
+        let (state, reason) = State::open(&path).unwrap();
+        assert_eq!(reason, None);
         match value {
-            Some(value) => tree.insert(key, value).unwrap(),
-            None => tree.remove(key).unwrap(),
+            Some(value) => state.rows.tree.insert(key, value).unwrap(),
+            None => state.rows.tree.remove(key).unwrap(),
         };
-        drop(tree);
+        drop(state);
         let (state, reason) = State::open(&path).unwrap();
         assert!(reason.is_some() && all(&state).is_empty());
         assert_eq!(state.applied_commit(), None);

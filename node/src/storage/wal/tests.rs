@@ -1,8 +1,8 @@
 use super::*;
+use crate::storage::append::testing::Disk;
 use crate::storage::testing::{GENESIS, copy, flip, truncate, world};
 use proptest::prelude::*;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 
 struct Log {
     root: tempfile::TempDir,
@@ -187,20 +187,46 @@ fn a_full_disk_loses_nothing_and_the_append_can_be_repeated() {
     let (mut wal, ..) = log.open().unwrap();
     append(&mut wal, 1..=1);
     let before = fs::read(&log.files()[0]).unwrap();
-    let left = Arc::new(AtomicUsize::new(0));
-    wal.active().limit_disk(&left);
+    let disk = Disk::below(wal.active());
     for bytes in [0, 1, 100] {
-        left.store(bytes, SeqCst);
+        disk.left.store(bytes, SeqCst);
         let error = wal.append(&[world().stored(0, 2)], 0).unwrap_err();
         assert!(matches!(error, StorageError::Full { .. }));
         assert_eq!(fs::read(&log.files()[0]).unwrap(), before);
         assert_eq!(wal.block(&world().stored(0, 2).reference).unwrap(), None);
         assert_eq!(wal.marks().own_round, 1);
     }
-    left.store(usize::MAX, SeqCst);
+    disk.left.store(usize::MAX, SeqCst);
     append(&mut wal, 2..=2);
     drop(wal);
     assert_eq!(log.open().unwrap().1.len(), 4);
+}
+
+#[test]
+fn own_blocks_are_synced_and_those_of_others_are_not() {
+    let log = Log::new();
+    let (mut wal, ..) = log.open().unwrap();
+    let disk = Disk::below(wal.active());
+    wal.append(&[world().stored(1, 1), world().stored(1, 2)], 0).unwrap();
+    assert_eq!((disk.syncs.load(SeqCst), wal.marks().own_round), (0, 0));
+    wal.append(&[world().stored(1, 3), world().stored(0, 1)], 7).unwrap();
+    assert_eq!((disk.syncs.load(SeqCst), wal.marks().own_round), (1, 1));
+    assert_eq!(wal.marks().commit, 7);
+}
+
+#[test]
+fn an_own_block_whose_sync_failed_is_not_marked_as_durable() {
+    let log = Log::new();
+    let (mut wal, ..) = log.open().unwrap();
+    let disk = Disk::below(wal.active());
+    disk.broken.store(true, SeqCst);
+    assert!(wal.append(&[world().stored(0, 1)], 0).is_err());
+    disk.broken.store(false, SeqCst);
+    let refused = wal.append(&[world().stored(0, 1)], 0);
+    assert!(matches!(refused, Err(StorageError::Failed { .. })));
+    assert_eq!((wal.marks().own_round, wal.own_last().unwrap()), (0, None));
+    drop(wal);
+    assert_eq!(log.open().unwrap().1, []);
 }
 
 #[test]
