@@ -35,7 +35,8 @@ use serde::{Deserialize, Serialize};
 pub struct Commit {
     /// Its number; one above the last.
     pub index: CommitIndex,
-    /// Its time; not before the last.
+    /// Its time. One before the last commit's counts as the last commit's: time never goes back,
+    /// and the first commits of a network may be dated before its genesis.
     pub time: Timestamp,
     /// The transactions, in order.
     pub items: Vec<Item>,

@@ -22,7 +22,7 @@ pub const DEADLINES_MAX: usize = 64;
 /// refusal of a transaction is not an error but recorded.
 pub fn execute(commit: &Commit, state: &dyn Read) -> Result<Effects, ReadError> {
     let mut run = Run::begin(commit, state)?;
-    for (deadline, order) in orders::due(&run.state, commit.time, DEADLINES_MAX)? {
+    for (deadline, order) in orders::due(&run.state, run.ledger.time, DEADLINES_MAX)? {
         run.pass_deadline(deadline, order)?;
     }
     for item in &commit.items {
@@ -78,14 +78,13 @@ impl<'a> Run<'a> {
     fn begin(commit: &Commit, state: &'a dyn Read) -> Result<Self, ReadError> {
         let ledger: Option<LedgerRow> = read(state, &key(Table::Ledger, &[]))?;
         let mut ledger = ledger.ok_or_else(|| ReadError("there is no genesis".into()))?;
-        let follows = ledger.commit.get().checked_add(1) == Some(commit.index.get());
-        if !follows || commit.time < ledger.time {
+        if ledger.commit.get().checked_add(1) != Some(commit.index.get()) {
             let (last, next) = (ledger.commit.get(), commit.index.get());
             let text = alloc::format!("commit {next} does not follow the state's commit {last}");
             return Err(ReadError(text));
         }
         ledger.commit = commit.index;
-        ledger.time = commit.time;
+        ledger.time = ledger.time.max(commit.time);
         let (executed, leaves, events) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Self { state: Overlay::new(state), ledger, executed, leaves, events })
     }
