@@ -18,6 +18,7 @@ mod judge;
 mod measure;
 mod names;
 mod raw;
+pub mod shipped;
 mod step;
 
 pub use error::{Reason, ScenarioError};

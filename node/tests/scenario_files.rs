@@ -22,14 +22,10 @@ use kerbholz_ledger::transformation::{
     self, AllocationRule, Completion, Outcome, OutputRole, Transformation,
 };
 use kerbholz_ledger::{execute as run, query};
-use kerbholz_node::scenario::{Action, FactorFile, Order, Portion, Scenario, Step, Variant};
+use kerbholz_node::scenario::{
+    Action, FactorFile, Order, Portion, Scenario, Step, Variant, shipped,
+};
 use std::collections::BTreeMap;
-
-const FACTORS: &str = include_str!("../../docs/scenarios/factors.toml");
-const FILES: &[&str] = &[
-    include_str!("../../docs/scenarios/a-phone-shell.toml"),
-    include_str!("../../docs/scenarios/b-aircraft-spare-part.toml"),
-];
 
 fn key(name: &str) -> Keypair {
     Keypair::from_seed(ContentHash::of(name.as_bytes()).as_bytes())
@@ -323,9 +319,9 @@ impl Player<'_> {
 
 #[test]
 fn the_ledger_takes_every_step_and_books_what_the_factors_say() {
-    let factors = FactorFile::parse("factors.toml", FACTORS).unwrap();
-    for file in FILES {
-        let scenario = Scenario::parse("scenario.toml", file, &factors).unwrap();
+    let factors = FactorFile::parse(shipped::FACTORS.0, shipped::FACTORS.1).unwrap();
+    for (file, text) in shipped::SCENARIOS {
+        let scenario = Scenario::parse(file, text, &factors).unwrap();
         let mut world = World::new(&scenario, &factors);
         for variant in &scenario.variants {
             let mut player = Player {

@@ -8,8 +8,10 @@ use kerbholz_ledger::footprint::{Dimension, Footprint};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-/// What a variant's steps booked, by what it counts under. A step that took part of a lot only
-/// adds what it booked itself, so that the parts add up to the whole.
+/// What a variant's steps booked, by what it counts under: for a reading or a declared lot the
+/// footprint of the lot it made, for an order the footprints of its direct activities and the mass
+/// of its waste. What lots carry into a step was booked by the steps before, so that all of it adds
+/// up to what the product and the sunk lots carry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Booked {
     /// The sources' footprints by tag.

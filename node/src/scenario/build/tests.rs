@@ -2,18 +2,16 @@
 
 use super::*;
 use crate::scenario::fixtures::{SCENARIO, changed, factors, line_of, parse};
-use crate::scenario::{Action, Order, Stage, Step};
+use crate::scenario::{Action, Order, Stage, Step, shipped};
 use kerbholz_ledger::quantity::{Minor, Quantity};
-
-const FACTORS: &str = include_str!("../../../../docs/scenarios/factors.toml");
-const A: &str = include_str!("../../../../docs/scenarios/a-phone-shell.toml");
-const B: &str = include_str!("../../../../docs/scenarios/b-aircraft-spare-part.toml");
 
 #[test]
 fn the_shipped_scenarios_are_of_the_same_four_organisations() {
-    let factors = FactorFile::parse("factors.toml", FACTORS).unwrap();
-    let a = Scenario::parse("a-phone-shell.toml", A, &factors).unwrap();
-    let b = Scenario::parse("b-aircraft-spare-part.toml", B, &factors).unwrap();
+    let factors = FactorFile::parse(shipped::FACTORS.0, shipped::FACTORS.1).unwrap();
+    let scenarios = shipped::SCENARIOS.iter();
+    let scenarios: Vec<_> =
+        scenarios.map(|(file, text)| Scenario::parse(file, text, &factors).unwrap()).collect();
+    let [b, a] = scenarios.as_slice() else { panic!("two scenarios are shipped") };
     assert_eq!(a.organisations, b.organisations);
     assert_eq!(a.organisations.len(), 4);
     for (name, machine) in &a.machines {
@@ -22,8 +20,8 @@ fn the_shipped_scenarios_are_of_the_same_four_organisations() {
     let ids = |scenario: &Scenario| -> Vec<String> {
         scenario.variants.iter().map(|variant| variant.id.clone()).collect()
     };
-    assert_eq!(ids(&a), ["H1", "H2", "H3-30", "H3-60", "H4-30", "H4-60", "H5", "H5-recycled"]);
-    assert_eq!(ids(&b), ["FZ1", "FZ2-min", "FZ2-max", "FZ3-min", "FZ3-max", "FZ4-min", "FZ4-max"]);
+    assert_eq!(ids(a), ["H1", "H2", "H3-30", "H3-60", "H4-30", "H4-60", "H5", "H5-recycled"]);
+    assert_eq!(ids(b), ["FZ1", "FZ2-min", "FZ2-max", "FZ3-min", "FZ3-max", "FZ4-min", "FZ4-max"]);
 }
 
 fn order<'s>(scenario: &'s Scenario, variant: usize, name: &str) -> &'s Order {

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::scenario::fixtures::{SCENARIO, changed, factors, parse};
-use crate::scenario::{Action, FactorFile, Variant};
+use crate::scenario::{Action, FactorFile, Variant, shipped};
 use Outcome::{CannotBeJudged, DoesNotHold, Holds};
 
 /// What the sources of a variant book, straight from the factors.
@@ -177,13 +177,10 @@ fn amounts_read_well() {
 /// the one in docs/scenarios/README.md.
 #[test]
 fn the_shipped_expectations() {
-    const FACTORS: &str = include_str!("../../../../docs/scenarios/factors.toml");
-    const A: &str = include_str!("../../../../docs/scenarios/a-phone-shell.toml");
-    const B: &str = include_str!("../../../../docs/scenarios/b-aircraft-spare-part.toml");
-    let factors = FactorFile::parse("factors.toml", FACTORS).unwrap();
+    let factors = FactorFile::parse(shipped::FACTORS.0, shipped::FACTORS.1).unwrap();
     let mut outcomes = BTreeMap::new();
-    for text in [A, B] {
-        let scenario = Scenario::parse("shipped.toml", text, &factors).unwrap();
+    for (file, text) in shipped::SCENARIOS {
+        let scenario = Scenario::parse(file, text, &factors).unwrap();
         for verdict in scenario.judge(&all_sources(&scenario, &factors)) {
             outcomes.insert(verdict.id, verdict.outcome);
         }
@@ -195,4 +192,26 @@ fn the_shipped_expectations() {
     let expected = holds.into_iter().map(|id| (id, Holds)).chain(others);
     let expected: BTreeMap<_, _> = expected.map(|(id, outcome)| (id.to_owned(), outcome)).collect();
     assert_eq!(outcomes, expected);
+}
+/// The table of docs/scenarios/README.md, which people read instead of running the demo.
+#[test]
+fn the_readme_says_what_comes_out() {
+    let readme = include_str!("../../../../docs/scenarios/README.md");
+    let factors = FactorFile::parse(shipped::FACTORS.0, shipped::FACTORS.1).unwrap();
+    for (file, text) in shipped::SCENARIOS {
+        let scenario = Scenario::parse(file, text, &factors).unwrap();
+        for (id, booked) in all_sources(&scenario, &factors) {
+            let grams = booked.by_tag.values().map(|footprint| footprint.get(Dimension::Climate));
+            let grams = grams.sum::<i128>() as f64 / 1e9;
+            let says = if grams < 1e3 {
+                format!("{:.3}", grams / 1e3)
+            } else {
+                format!("{:.1}", grams / 1e3)
+            };
+            let row = id.split('-').next().unwrap();
+            let row = readme.lines().find(|line| line.starts_with(&format!("| {row}")));
+            let row = row.unwrap_or_else(|| panic!("the table has no row for {id}"));
+            assert!(row.contains(&says) || row.contains("as FZ3"), "{id} is {says}: {row}");
+        }
+    }
 }
