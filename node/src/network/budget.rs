@@ -1,9 +1,11 @@
 //! What one peer may use: concurrent streams per protocol, a rate of requests, a number of faults.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kerbholz_client::wire::{PeerKey, Protocol};
+use libp2p::swarm::ConnectionId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::config::NetworkLimits;
@@ -13,8 +15,8 @@ use super::stats::PeerCounters;
 /// reconnection does not renew it.
 pub(super) struct Budget {
     pub(super) key: PeerKey,
-    /// Open connections of the peer.
-    pub(super) connections: usize,
+    /// Open connections of the peer, oldest first.
+    pub(super) connections: VecDeque<ConnectionId>,
     pub(super) counters: Arc<PeerCounters>,
     fetches: Arc<Semaphore>,
     requests: Arc<Semaphore>,
@@ -26,7 +28,7 @@ impl Budget {
     pub(super) fn new(key: PeerKey, counters: Arc<PeerCounters>, limits: &NetworkLimits) -> Self {
         Self {
             key,
-            connections: 0,
+            connections: VecDeque::new(),
             counters,
             fetches: Arc::new(Semaphore::new(limits.fetches_per_peer_max)),
             requests: Arc::new(Semaphore::new(limits.requests_per_peer_max)),
@@ -54,7 +56,7 @@ impl Budget {
 
     /// Whether forgetting the budget would not give the peer anything.
     pub(super) fn is_forgettable(&self, now: Instant) -> bool {
-        self.connections == 0 && self.rate.is_recovered(now)
+        self.connections.is_empty() && self.rate.is_recovered(now)
     }
 }
 

@@ -61,13 +61,15 @@ pub struct NetworkLimits {
     pub connections_max: u32,
     /// Inbound connections that have not proved their identity yet.
     pub connections_pending_max: u32,
-    /// Connections per peer that is not an authority. (An authority has one, the newest.)
-    pub connections_per_peer_max: u32,
+    /// Connections per peer that is not an authority; a further one closes the oldest, which may
+    /// be left over from before a power cut. (An authority has one, the newest.)
+    pub connections_per_peer_max: usize,
     /// Frames queued for one authority.
     pub queue_frames_max: usize,
     /// Bytes queued for one authority; one frame of the largest size must fit.
     pub queue_bytes_max: usize,
-    /// Fetches of one authority served at once, and fetches sent to one authority at once.
+    /// Fetches of one authority served at once. Half as many are sent to one authority at once, for
+    /// the answerer's place is free only a moment after its answer has arrived.
     pub fetches_per_peer_max: usize,
     /// API requests of one peer served at once.
     pub requests_per_peer_max: usize,
@@ -79,6 +81,8 @@ pub struct NetworkLimits {
     pub requests_in_flight_max: usize,
     /// Bytes of all API requests and fetches served at once.
     pub request_bytes_in_flight_max: usize,
+    /// Bytes of all API answers being sent at once; beyond, the asker is told to come later.
+    pub answer_bytes_in_flight_max: usize,
     /// Subscriptions of one peer.
     pub subscriptions_per_peer_max: usize,
     /// Subscriptions of all peers.
@@ -115,12 +119,13 @@ impl Default for NetworkLimits {
             connections_per_peer_max: 4,
             queue_frames_max: 4096,
             queue_bytes_max: 8 << 20,
-            fetches_per_peer_max: 4,
-            requests_per_peer_max: 16,
+            fetches_per_peer_max: 8,
+            requests_per_peer_max: 64,
             requests_per_second: 200,
             requests_burst: 400,
-            requests_in_flight_max: 128,
+            requests_in_flight_max: 1024,
             request_bytes_in_flight_max: 16 << 20,
+            answer_bytes_in_flight_max: 32 << 20,
             subscriptions_per_peer_max: 4,
             subscriptions_max: 512,
             subscriber_events_max: 1024,
@@ -152,6 +157,12 @@ impl NetworkLimits {
                 self.request_bytes_in_flight_max,
                 Protocol::Api.request_max(),
             ),
+            (
+                "answer_bytes_in_flight_max",
+                self.answer_bytes_in_flight_max,
+                Protocol::Api.answer_max(),
+            ),
+            ("connections_per_peer_max", self.connections_per_peer_max, 1),
             ("subscriber_events_max", self.subscriber_events_max, 1),
             ("subscriber_bytes_max", self.subscriber_bytes_max, Protocol::Events.answer_max()),
             ("silence_max (ms)", millis(self.silence_max), 1 + millis(self.heartbeat)),
@@ -161,11 +172,14 @@ impl NetworkLimits {
                 return Err(NetworkError::Limit { name, value, least });
             }
         }
-        if self.request_bytes_in_flight_max > u32::MAX as usize {
-            let (name, value) = ("request_bytes_in_flight_max", self.request_bytes_in_flight_max);
-            return Err(NetworkError::LimitTooLarge { name, value });
+        let counted = [
+            ("request_bytes_in_flight_max", self.request_bytes_in_flight_max),
+            ("answer_bytes_in_flight_max", self.answer_bytes_in_flight_max),
+        ];
+        match counted.into_iter().find(|(_, value)| *value > u32::MAX as usize) {
+            Some((name, value)) => Err(NetworkError::LimitTooLarge { name, value }),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

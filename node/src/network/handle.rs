@@ -119,7 +119,11 @@ impl NetworkHandle {
     /// A snapshot of the counters.
     #[must_use]
     pub fn stats(&self) -> NetworkStats {
-        self.shared.stats()
+        let connected = self.peers.iter().filter(|(_, route)| route.connection.borrow().is_some());
+        NetworkStats {
+            authorities_connected: connected.map(|(key, _)| *key).collect(),
+            ..self.shared.stats()
+        }
     }
 
     /// Sends what is queued (within the shutdown timeout), closes all connections and listeners,

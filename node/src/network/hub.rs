@@ -100,7 +100,7 @@ impl Hub {
                     peer: *peer,
                     connection: watched.clone(),
                     counters: counters.clone(),
-                    fetches: Semaphore::new(limits.fetches_per_peer_max),
+                    fetches: Semaphore::new(limits.fetches_per_peer_max.div_ceil(2)),
                 },
             );
             let link = Link {
@@ -181,7 +181,11 @@ impl Hub {
                 tracing::debug!(from = %send_back_addr, %error, "connection refused");
             }
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
-                tracing::debug!(%peer, %error, "authority not reached");
+                if matches!(error, DialError::WrongPeerId { .. }) {
+                    tracing::warn!(%peer, %error, "an authority's address leads to another peer");
+                } else {
+                    tracing::debug!(%peer, %error, "authority not reached");
+                }
                 self.redial.lost(&peer);
             }
             SwarmEvent::NewListenAddr { .. } | SwarmEvent::ExpiredListenAddr { .. } => {
@@ -204,8 +208,15 @@ impl Hub {
             let counters = lock(&shared.peers).entry(key).or_default().clone();
             Budget::new(key, counters, &shared.limits)
         });
-        budget.connections += 1;
-        let Some(authority) = self.authorities.get_mut(&peer) else { return };
+        budget.connections.push_back(connection);
+        let Some(authority) = self.authorities.get_mut(&peer) else {
+            if budget.connections.len() > shared.limits.connections_per_peer_max {
+                shared.counters.connections_refused.add(1);
+                let oldest = budget.connections.pop_front();
+                oldest.map(|connection| self.swarm.close_connection(connection));
+            }
+            return;
+        };
         tracing::info!(peer = %key, "authority connected");
         self.redial.connected(&peer);
         // The newest wins: the peer knows better than we whether its last connection is dead.
@@ -217,7 +228,7 @@ impl Hub {
     fn on_closed(&mut self, peer: &PeerId, connection: ConnectionId) {
         self.count_connections();
         if let Some(budget) = self.budgets.get_mut(peer) {
-            budget.connections = budget.connections.saturating_sub(1);
+            budget.connections.retain(|other| *other != connection);
         }
         let Some(authority) = self.authorities.get(peer) else { return };
         let current = authority.connection.send_if_modified(|current| {

@@ -63,6 +63,7 @@ impl Link {
     pub(super) async fn run(mut self) {
         let mut stopping = self.context.shared.stopping.subscribe();
         let mut delays = self.delays.sequence();
+        let mut warned = false;
         loop {
             let connection = tokio::select! {
                 connection = connected(&mut self.connection) => connection,
@@ -71,11 +72,22 @@ impl Link {
             let Some(connection) = connection else { return };
             match self.session(connection, &mut stopping).await {
                 Ok(()) => return,
-                Err((error, greeted)) => {
+                Err((error, true)) => {
                     tracing::debug!(peer = %self.key, %error, "the block stream to the peer ended");
-                    if greeted {
-                        delays = self.delays.sequence();
-                    }
+                    delays = self.delays.sequence();
+                    warned = false;
+                }
+                Err((LinkError::Replaced | LinkError::Open(OpenError::Gone), false)) => {}
+                Err((error, false)) if warned => {
+                    tracing::debug!(peer = %self.key, %error, "no block stream to the peer");
+                }
+                Err((error, false)) => {
+                    tracing::warn!(
+                        peer = %self.key, %error,
+                        "the authority is connected but takes no blocks from us; \
+                         compare the genesis files and versions"
+                    );
+                    warned = true;
                 }
             }
             // On the same connection not at once; on a new one there is no reason to wait.

@@ -70,12 +70,26 @@ impl Visit {
             answered.await.ok()
         };
         let answer = timeout(limits.answer_timeout, driver).await.ok().flatten();
-        match answer {
-            Some(bytes) => self.send_and_close(Status::Answer, &bytes).await,
+        match answer.map(|bytes| (self.reserve(&bytes), bytes)) {
+            Some((Some(_reserved), bytes)) => self.send_and_close(Status::Answer, &bytes).await,
+            Some((None, bytes)) => {
+                // Freed at once: waiting for room would only make everybody's answers pile up.
+                drop(bytes);
+                return self.refuse().await;
+            }
             None => self.send_and_close(Status::Unavailable, &[]).await,
         }
         drop(shared_place);
         Outcome::Done
+    }
+
+    /// Takes the answer's bytes from what all API answers together may hold. Fetches are few.
+    fn reserve(&self, answer: &[u8]) -> Option<OwnedSemaphorePermit> {
+        let bytes = match self.protocol {
+            Protocol::Api => u32::try_from(answer.len()).unwrap_or(u32::MAX),
+            _ => 0,
+        };
+        self.context.shared.answer_bytes.clone().try_acquire_many_owned(bytes).ok()
     }
 
     /// Serves a subscription until the subscriber leaves, lags, or the driver ends it.

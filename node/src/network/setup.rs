@@ -53,8 +53,7 @@ pub(super) fn swarm(
         config.limits;
     let limits = ConnectionLimits::default()
         .with_max_pending_incoming(Some(connections_pending_max))
-        .with_max_established_incoming(Some(connections_max))
-        .with_max_established_per_peer(Some(config.limits.connections_per_peer_max));
+        .with_max_established_incoming(Some(connections_max));
     let mut limits = connection_limits::Behaviour::new(limits);
     for (peer, _) in others.values() {
         limits.bypass_peer_id(peer);

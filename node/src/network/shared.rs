@@ -1,6 +1,6 @@
 //! What the tasks of one network share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kerbholz_client::transport::streams::{OpenError, OpenReply};
@@ -30,6 +30,8 @@ pub(super) struct Shared {
     pub(super) requests: Arc<Semaphore>,
     /// Bytes of requests, of all peers together.
     pub(super) request_bytes: Arc<Semaphore>,
+    /// Bytes of API answers, of all peers together.
+    pub(super) answer_bytes: Arc<Semaphore>,
     /// Places for subscriptions, of all peers together.
     pub(super) subscriptions: Arc<Semaphore>,
     /// Turns true when the network begins to stop.
@@ -71,6 +73,7 @@ impl Shared {
             commands,
             requests: Arc::new(Semaphore::new(limits.requests_in_flight_max)),
             request_bytes: Arc::new(Semaphore::new(limits.request_bytes_in_flight_max)),
+            answer_bytes: Arc::new(Semaphore::new(limits.answer_bytes_in_flight_max)),
             subscriptions: Arc::new(Semaphore::new(limits.subscriptions_max)),
             stopping: watch::Sender::new(false),
             stopped: watch::Sender::new(false),
@@ -94,6 +97,7 @@ impl Shared {
         let counters = &self.counters;
         NetworkStats {
             connections: counters.connections.get(),
+            authorities_connected: BTreeSet::new(),
             connections_refused: counters.connections_refused.get(),
             streams_refused: counters.streams_refused.get(),
             requests_refused: counters.requests_refused.get(),

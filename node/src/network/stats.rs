@@ -1,6 +1,6 @@
 //! Counters, written by many tasks and read as one snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +11,9 @@ use kerbholz_client::wire::PeerKey;
 pub struct NetworkStats {
     /// Open connections, of authorities and others.
     pub connections: u64,
-    /// Connections refused by a limit or because their handshake failed.
+    /// The authorities that are connected.
+    pub authorities_connected: BTreeSet<PeerKey>,
+    /// Connections refused or closed by a limit, or refused because their handshake failed.
     pub connections_refused: u64,
     /// Streams refused: opened by a stranger on a protocol for authorities.
     pub streams_refused: u64,

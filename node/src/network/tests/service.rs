@@ -248,12 +248,62 @@ async fn an_idle_driver_stops_the_reading() {
 }
 
 #[tokio::test]
-async fn connections_of_one_peer_are_limited() {
-    let limits = NetworkLimits { connections_per_peer_max: 1, ..NetworkLimits::default() };
-    let node = alone(limits).await;
+async fn a_further_connection_of_a_peer_closes_its_oldest() {
+    let limits = NetworkLimits { connections_per_peer_max: 2, ..NetworkLimits::default() };
+    let mut node = alone(limits).await;
+    let first = visitor(&node).await;
+    let second = visitor(&node).await;
+    until("two connections", || node.handle.stats().connections == 2).await;
+    let third = visitor(&node).await;
+    within("the end of the first", first.closed).await.unwrap();
+    for visitor in [second, third] {
+        let mut stream = visitor.open(Protocol::Api).await.unwrap();
+        let (answer, ()) = tokio::join!(exchange::ask(&mut stream, Protocol::Api, b"?"), async {
+            node.request().await.2.send(b"!".to_vec()).unwrap();
+        });
+        assert_eq!(answer.unwrap(), b"!");
+    }
+    assert_eq!(node.handle.stats().connections_refused, 1);
+}
+
+#[tokio::test]
+async fn connections_of_strangers_are_limited_and_those_of_authorities_are_not() {
+    let mut committee = Committee::new(2);
+    committee.limits.connections_max = 1;
+    let mut node = committee.start(0).await;
     let _first = visitor(&node).await;
     until("the connection", || node.handle.stats().connections == 1).await;
-    let second = visitor(&node).await;
-    within("the refusal", second.closed).await.unwrap();
+    let refused = Stranger::connect([201; 32], node.key, node.address()).await;
+    within("the refusal", refused.closed).await.unwrap();
     until("the count", || node.handle.stats().connections_refused == 1).await;
+    let _other = committee.start(1).await;
+    assert_eq!(node.up().await.0, committee.key(1));
+    let connected = node.handle.stats().authorities_connected;
+    assert_eq!(connected.into_iter().collect::<Vec<_>>(), [committee.key(1)]);
+}
+
+#[tokio::test]
+async fn answers_that_nobody_takes_do_not_pile_up() {
+    let limits = NetworkLimits {
+        answer_bytes_in_flight_max: Protocol::Api.answer_max() + 1000,
+        ..NetworkLimits::default()
+    };
+    let mut node = alone(limits).await;
+    let stranger = visitor(&node).await;
+    let mut streams = Vec::new();
+    for length in [Protocol::Api.answer_max(), 1001, 1000] {
+        let mut stream = stranger.open(Protocol::Api).await.unwrap();
+        exchange::send_request(&mut stream, Protocol::Api, b"all").await.unwrap();
+        node.request().await.2.send(vec![1; length]).unwrap();
+        streams.push(stream);
+    }
+    // Nobody takes the first answer, so that there is no room for the second, but for the third.
+    let mut answers = Vec::new();
+    for stream in streams.iter_mut().rev() {
+        let answer = within("an answer", exchange::read_answer(stream, Protocol::Api)).await;
+        answers.push(answer.map(|answer| answer.map_or(0, |answer| answer.len())));
+    }
+    assert!(matches!(answers[0], Ok(1000)), "{answers:?}");
+    assert!(matches!(answers[1], Err(ExchangeError::Refused(Status::Busy))), "{answers:?}");
+    assert!(matches!(answers[2], Ok(length) if length == Protocol::Api.answer_max()));
 }

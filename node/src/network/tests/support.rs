@@ -29,7 +29,7 @@ pub(super) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T 
 pub(super) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     within(what, async {
         while !condition() {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     })
     .await;
