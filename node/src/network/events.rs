@@ -144,12 +144,8 @@ impl NetworkEvents {
                 lock(&self.shared.routes).insert(peer, route);
                 NetworkEvent::PeerUp { peer, resume }
             }
-            Signal::Other(event) => {
-                if let NetworkEvent::PeerDown { peer } = &event {
-                    lock(&self.shared.routes).remove(peer);
-                }
-                event
-            }
+            // A queue closes by itself when its stream ends, whether the driver knows or not.
+            Signal::Other(event) => event,
         })
     }
 }
