@@ -79,6 +79,9 @@ pub enum GenesisError {
     /// A key used by two.
     #[error("the key {0} is used twice")]
     KeyTwice(PublicKey),
+    /// A key for which anybody can sign.
+    #[error("the key {0} is no key that one party alone can sign for: make a new one")]
+    WeakKey(PublicKey),
     /// An issuer that is no organisation.
     #[error("the currency {0:?} is issued by nobody in this file, or named twice")]
     Currency(String),
@@ -143,6 +146,9 @@ impl Genesis {
             if member.signing_key != member.owner_key {
                 keys.push(member.signing_key);
             }
+        }
+        if let Some(weak) = keys.iter().find(|key| key.is_weak()) {
+            return Err(GenesisError::WeakKey(*weak));
         }
         keys.sort_unstable();
         match keys.windows(2).find(|pair| pair[0] == pair[1]) {

@@ -5,7 +5,7 @@
 //! set, so that no two authorities can disagree about a signature.
 
 use crate::codec::byte_type;
-use ed25519_dalek::{Signer, SigningKey};
+use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 
 byte_type!(
     /// An ed25519 public key (compressed Edwards point); also the member's libp2p peer identity.
@@ -36,6 +36,15 @@ impl PublicKey {
             ed25519_zebra::VerificationKey::try_from(*self.as_bytes()).map_err(|_| BadSignature)?;
         let signature = ed25519_zebra::Signature::from(*signature.as_bytes());
         key.verify(&signature, &signed_bytes(domain, message)).map_err(|_| BadSignature)
+    }
+}
+
+impl PublicKey {
+    /// Whether this is no key that one party alone can sign for: no point of the curve, or one of
+    /// small order, for which ZIP 215 accepts signatures that anybody can make. Such a key may check
+    /// signatures consistently, but must not belong to a member.
+    pub fn is_weak(&self) -> bool {
+        !VerifyingKey::from_bytes(self.as_bytes()).is_ok_and(|key| !key.is_weak())
     }
 }
 

@@ -64,6 +64,7 @@ fn check_enrolment(work: &Work<'_>, signer: &Signer, enrolment: &Enrolment) -> C
     for public in [&enrolment.owner_key, &enrolment.signing_key] {
         ensure(work.key(public)?.is_none(), Code::KeyInUse)?;
     }
+    ensure(!enrolment.owner_key.is_weak(), Code::BadKeyProof)?;
     check_key_proof(work, signer.id, &enrolment.signing_key, &enrolment.key_proof)?;
     if let Some((row, host)) = host {
         ensure(row.organisation == signer.id, Code::NotInOrganisation)?;
@@ -72,12 +73,14 @@ fn check_enrolment(work: &Work<'_>, signer: &Signer, enrolment: &Enrolment) -> C
     Ok(())
 }
 
+/// A weak key proves nothing: anybody can sign for it.
 fn check_key_proof(
     work: &Work<'_>,
     answerable: MemberId,
     public: &PublicKey,
     proof: &Signature,
 ) -> Checked<()> {
+    ensure(!public.is_weak(), Code::BadKeyProof)?;
     let message = key_proof_message(work.moment.network, answerable);
     Ok(public.verify(KEY_PROOF_DOMAIN, &message, proof).map_err(|_| Code::BadKeyProof)?)
 }

@@ -44,6 +44,8 @@ const MEMBERS: &str = "
     enrol    x                                           -> key_in_use
     enrol    y owner_key=printer                         -> key_in_use
     enrol    y forged=1                                  -> bad_key_proof
+    enrol    y weak=signing                              -> bad_key_proof
+    enrol    y weak=owner                                -> bad_key_proof
     enrol    m host=nobody                               -> unknown_member
     enrol    m host=press                                -> not_in_organisation
     enrol    m host=meter                                -> wrong_kind

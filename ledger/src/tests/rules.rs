@@ -1,7 +1,9 @@
 //! What the operations do, one story per test.
 
 use super::table::{Table, check, check_in};
-use super::world::{STEP, World};
+use super::world::{STEP, World, genesis_file, keypair};
+use crate::genesis::{Genesis, GenesisError};
+use crate::keys::PublicKey;
 use crate::quantity::{CommitIndex, Timestamp};
 use crate::query;
 use crate::rows::{Table as Rows, Write};
@@ -283,4 +285,37 @@ fn the_trial_balance_names_what_is_wrong() {
     for (error, start) in errors.iter().zip(starts) {
         assert!(error.starts_with(start), "{error}");
     }
+}
+
+#[test]
+fn a_genesis_names_what_is_wrong_with_it() {
+    let wrong = |change: &dyn Fn(&mut Genesis)| {
+        let mut file = genesis_file();
+        change(&mut file);
+        assert!(crate::execute::genesis(&file).is_err(), "executed all the same");
+        file.validate().expect_err("valid")
+    };
+    let weak = PublicKey::new([0; 32]);
+    let printer = keypair("printer").public();
+    assert_eq!(wrong(&|file| file.version = 2), GenesisError::UnknownVersion(2));
+    assert_eq!(wrong(&|file| file.authorities.clear()), GenesisError::Counts);
+    assert_eq!(wrong(&|file| file.name.clear()), GenesisError::Name("".into()));
+    let twice = GenesisError::Name("rail".into());
+    assert_eq!(wrong(&|file| file.organisations[0].name = "rail".into()), twice);
+    assert_eq!(wrong(&|file| file.authorities[0].key = weak), GenesisError::WeakKey(weak));
+    let twice = GenesisError::KeyTwice(printer);
+    assert_eq!(
+        wrong(&|file| {
+            file.authorities[0].key = printer;
+            file.publishers[0].signing_key = printer;
+        }),
+        twice
+    );
+    let nobody = GenesisError::Currency("EUR".into());
+    assert_eq!(wrong(&|file| file.currencies[0].issuer = "agency".into()), nobody);
+    // As JSON it is the one file that a verifier needs: nothing in it may be unknown or lost.
+    let json = serde_json::to_string(&genesis_file()).expect("json");
+    assert_eq!(serde_json::from_str::<Genesis>(&json).expect("json"), genesis_file());
+    let more = json.replacen('{', "{\"more\":1,", 1);
+    assert!(serde_json::from_str::<Genesis>(&more).is_err());
 }

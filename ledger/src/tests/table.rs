@@ -13,7 +13,7 @@ use super::world::*;
 use crate::execute::{Effects, Item};
 use crate::footprint::{Dimension, DimensionSet, EvidenceTier, Footprint, GwpSet};
 use crate::id::{ContentHash, LotId, OrderId};
-use crate::keys::Signature;
+use crate::keys::{PublicKey, Signature};
 use crate::operation::*;
 use crate::order::{CarbonPrice, FailureBearer, OrderTerms, Settlement};
 use crate::quantity::{CommitIndex, Milligrams, Milliseconds, Minor, Quantity, Timestamp, Unit};
@@ -344,6 +344,18 @@ impl Table {
         enrolment.name = text(line.or("called", line.name));
         if let Some(other) = line.get("owner_key") {
             enrolment.owner_key = owner_of(other).public();
+        }
+        // The neutral point: whatever is signed, this signature fits.
+        let mut neutral = [0; 64];
+        neutral[0] = 1;
+        let weak = PublicKey::new(*neutral.first_chunk().expect("32 bytes"));
+        match line.get("weak") {
+            Some("owner") => enrolment.owner_key = weak,
+            Some(_) => {
+                enrolment.signing_key = weak;
+                enrolment.key_proof = Signature::new(neutral);
+            }
+            None => {}
         }
         if line.has("forged") {
             enrolment.key_proof = Signature::new([1; 64]);
