@@ -81,6 +81,12 @@ pub struct FactorRef {
     pub code: String,
 }
 
+impl core::fmt::Display for FactorRef {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} of set {}", self.code, self.set.short())
+    }
+}
+
 /// The dimensions that the ledger itself derives from climate; no factor may set or omit them.
 pub const DERIVED_DIMENSIONS: DimensionSet = DimensionSet::of(&[
     Dimension::ClimateMeasured,

@@ -5,16 +5,17 @@
 //! checks run from who signs over what it names to what it would change, entries of a list in
 //! order. The first rule broken is the answer. `docs/rejections.md` lists all codes.
 
-use serde::{Deserialize, Serialize};
+use alloc::string::String;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// Declares the codes once: number, name and sentence.
 macro_rules! rejections {
     ($($number:literal $name:ident = $code:literal, $sentence:literal;)*) => {
         /// Why the ledger refused a transaction.
-        #[derive(
-            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-        )]
-        #[serde(rename_all = "snake_case")]
+        ///
+        /// Encoded as its number, in text as its name: neither depends on what other codes there
+        /// are, so that a log entry keeps its digest when codes are added.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $(#[doc = $sentence] $name,)*
         }
@@ -111,6 +112,39 @@ rejections! {
     90 UnknownCurrency = "unknown_currency", "No organisation may issue this currency: check its code.";
     91 NotIssuer = "not_issuer", "Another organisation issues this currency.";
     92 InsufficientFunds = "insufficient_funds", "The account has less available than is needed: add money, or wait for holds to end.";
+}
+
+impl Code {
+    /// The code of a number.
+    pub fn from_number(number: u16) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.number() == number)
+    }
+
+    /// The code of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.name() == name)
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if to.is_human_readable() {
+            to.serialize_str(self.name())
+        } else {
+            to.serialize_u16(self.number())
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let code = if from.is_human_readable() {
+            Self::from_name(&String::deserialize(from)?)
+        } else {
+            Self::from_number(u16::deserialize(from)?)
+        };
+        code.ok_or_else(|| D::Error::custom("no rejection code known to this version"))
+    }
 }
 
 /// A refusal: the code, and which operation of the transaction it concerns.

@@ -2,7 +2,7 @@
 //! canonical bytes.
 
 use crate::codec;
-use crate::factor::Factor;
+use crate::factor::{Factor, FactorRef};
 use crate::footprint::Footprint;
 use crate::id::{Digest, LotId, MemberId, NetworkId, OrderId, TransactionId, TransformationId};
 use crate::keys::PublicKey;
@@ -266,13 +266,13 @@ pub enum Origin {
         from: Timestamp,
         /// End of the period.
         to: Timestamp,
-        /// Code of the factor.
-        factor: String,
+        /// The factor.
+        factor: FactorRef,
     },
     /// A declaration.
     Declared {
-        /// Code of the factor; `None` for an imported footprint.
-        factor: Option<String>,
+        /// The factor; `None` for an imported footprint.
+        factor: Option<FactorRef>,
         /// Proof.
         evidence: Option<Evidence>,
     },

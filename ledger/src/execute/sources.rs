@@ -100,7 +100,7 @@ pub(super) fn submit_reading(
         register_to: reading.register_to,
         from,
         to,
-        factor: factor.code,
+        factor: reading.factor.clone(),
     };
     let thing = (meter.kind.product.clone(), quantity, mass);
     let lot = work.new_lot(meter.kind.host, thing, footprint, origin);
@@ -147,7 +147,7 @@ pub(super) fn declare_lot(
             let factor = work.factor(reference)?;
             ensure_valid(&factor, work.moment.time, work.moment.time)?;
             let amount = declared_amount(&factor, declaration);
-            (apply(&factor, amount, tier(evidence))?, Some(factor.code))
+            (apply(&factor, amount, tier(evidence))?, Some(reference.clone()))
         }
     };
     supplement_material(&mut footprint, declaration.mass);

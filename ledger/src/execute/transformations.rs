@@ -7,6 +7,7 @@
 use super::lots::{Take, ensure_mass};
 use super::sources::{apply, ensure_bounded, ensure_evidence, ensure_valid, tier};
 use super::work::{Checked, Signer, Work, ensure, ensure_text};
+use crate::factor::DERIVED_DIMENSIONS;
 use crate::footprint::{Dimension, Footprint};
 use crate::id::{LotId, MemberId, OrderId};
 use crate::quantity::Quantity;
@@ -68,6 +69,10 @@ pub(super) fn check(
     let mut total = booked.clone();
     for take in &takes {
         total = total.checked_add(&take.taken.footprint)?;
+    }
+    if takes.is_empty() && activities.is_empty() {
+        // Made of nothing: nobody has said what it cost, and not declared is not zero.
+        total.undeclared = DERIVED_DIMENSIONS.complement();
     }
     let outputs = share_out(work, machine, transformation, &total)?;
     Ok(Draft { takes, activities, booked, total, outputs })

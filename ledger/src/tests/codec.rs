@@ -7,6 +7,7 @@ use crate::codec::{self, DecodeError};
 use crate::operation::Operation;
 use crate::quantity::Timestamp;
 use crate::receipt::Proof;
+use crate::rejection::Code;
 use crate::rows::OrderRow;
 use crate::transaction::{Envelope, TRANSACTION_BYTES_MAX, UnverifiedTransaction};
 use proptest::prelude::*;
@@ -67,6 +68,22 @@ fn every_operation_comes_back_as_it_was() {
     }
     let decoded = UnverifiedTransaction::decode(&signed()).expect("decode");
     assert!(decoded.verify().is_ok());
+}
+
+#[test]
+fn a_code_is_its_number_in_bytes_and_its_name_in_text() {
+    for code in Code::ALL.iter().copied() {
+        let bytes = codec::encode(&code);
+        assert_eq!(bytes, codec::encode(&code.number()));
+        assert_eq!(codec::decode::<Code, 4>(&bytes), Ok(code));
+        let json = serde_json::to_string(&code).expect("json");
+        assert_eq!(json, std::format!("\"{}\"", code.name()));
+        assert_eq!(serde_json::from_str::<Code>(&json).expect("json"), code);
+    }
+    let numbers: Vec<u16> = Code::ALL.iter().map(|code| code.number()).collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "numbers ascend");
+    assert!(codec::decode::<Code, 4>(&[0]).is_err());
+    assert!(serde_json::from_str::<Code>("\"no_such_code\"").is_err());
 }
 
 #[test]

@@ -171,10 +171,10 @@ fn a_history() {
     let ledger = query::ledger(&table.world.state).expect("ledger");
     assert_eq!(
         ledger.state_digest.to_string(),
-        "5223ebb3e907d056164ccadfa67d505f385e1bd34a44f1aaf1a51657593f47a3"
+        "a87799241ed38307a26a869135859b5a90d8ab558a8cd6a30b32ecb8f761424e"
     );
     assert_eq!(
         ledger.log_root.to_string(),
-        "07da8a57d95ea3ce7258da7e0d4715a8aa47d79f88d465fc0725f2b9ce7deb5f"
+        "c11cebf6854edfa2b2827afb1442c815384eb445109eb93ec769f676fb2c413c"
     );
 }

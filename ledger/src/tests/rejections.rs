@@ -300,6 +300,7 @@ const COMPLETIONS: &str = "
     complete o by=printer in=given:100g out=bracket:1pc:100g:byproduct outcome=failed -> wrong_quantity
     complete o by=printer in=bare:1g out=bracket:10pc:1g             -> missing_dimension
     complete o by=printer in=bare:1g out=waste:10pc:1g:waste outcome=failed -> missing_dimension
+    complete o by=printer out=bracket:10pc:0g                        -> missing_dimension
     complete o by=printer in=given:100g,powder:100g out=bracket:10pc:200g -> cap_exceeded
     complete o by=printer in=given:100g,powder:50g out=bracket:5pc:150g outcome=partial -> cap_exceeded
     complete o by=printer in=given:100g out=bracket:10pc:100g        -> ok

@@ -80,6 +80,16 @@ fn what_a_footprint_is_made_of() {
 }
 
 #[test]
+fn what_is_made_of_nothing_is_not_declared_to_cost_nothing() {
+    check(
+        "transform by=printer out=idea:1pc:0g as=idea    -> ok
+         footprint idea of=Climate                       -> not declared
+         transform by=printer in=idea:1pc out=thing:1pc:0g as=thing -> ok
+         footprint thing of=Energy                       -> not declared",
+    );
+}
+
+#[test]
 fn partial_completion_pays_in_proportion_and_carbon_comes_on_top() {
     let story = |predicted: &str, climate: &str, paid: &str| {
         check(&format!(

@@ -40,7 +40,7 @@ pub fn check_in(table: &mut Table, text: &str) -> BTreeSet<Code> {
         let (asked, expected) = line.split_once("->").expect("a line needs an arrow");
         let answer = table.line(asked.trim());
         assert_eq!(answer, expected.trim(), "\nin the line: {line}\n");
-        seen.extend(code(&answer));
+        seen.extend(Code::from_name(&answer));
     }
     seen
 }

@@ -16,7 +16,6 @@ use crate::operation::{
 use crate::quantity::{CommitIndex, Quantity, Timestamp, Unit};
 use crate::query;
 use crate::receipt::Proof;
-use crate::rejection::Code;
 use crate::rows::{LotRow, Origin, Table, TransformationRow, Write};
 use crate::transaction::{Envelope, TRANSACTION_VERSION, Transaction};
 use std::collections::BTreeMap;
@@ -308,9 +307,4 @@ pub fn verdict(effects: &Effects) -> String {
         Some(Ok(())) => "ok".into(),
         Some(Err(rejection)) => rejection.code.name().into(),
     }
-}
-
-/// The code of a name.
-pub fn code(name: &str) -> Option<Code> {
-    Code::ALL.iter().copied().find(|code| code.name() == name)
 }
