@@ -6,6 +6,7 @@ mod codec;
 mod golden;
 mod log;
 mod properties;
+mod queries;
 mod receipts;
 mod rejections;
 mod rules;

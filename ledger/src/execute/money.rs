@@ -83,7 +83,7 @@ pub(super) fn redeem(
     Ok(())
 }
 
-/// Holds money of an organisation for an order.
+/// Holds money of an organisation for an order; nothing where nothing is to be held.
 pub(super) fn hold(
     work: &mut Work<'_>,
     organisation: MemberId,
@@ -91,6 +91,9 @@ pub(super) fn hold(
     amount: Minor,
 ) -> Checked<()> {
     let mut book = Book::open(work, organisation, currency)?;
+    if amount == Minor::ZERO {
+        return Ok(());
+    }
     book.account.available = minus(book.account.available, amount)?;
     book.account.held = plus(book.account.held, amount)?;
     book.currency.available = minus(book.currency.available, amount)?;
@@ -100,7 +103,7 @@ pub(super) fn hold(
     Ok(())
 }
 
-/// Ends a hold: posts `paid` of it to the payee, the rest is the payer's again.
+/// Ends a hold: posts `paid`, which is at most the hold, to the payee; the rest is the payer's again.
 pub(super) fn post(
     work: &mut Work<'_>,
     (payer, payee): (MemberId, MemberId),
@@ -108,6 +111,9 @@ pub(super) fn post(
     held: Minor,
     paid: Minor,
 ) -> Checked<()> {
+    if held == Minor::ZERO {
+        return Ok(());
+    }
     let mut book = Book::open(work, payer, currency)?;
     book.account.held = minus(book.account.held, held)?;
     book.account.available = plus(book.account.available, minus(held, paid)?)?;

@@ -74,3 +74,45 @@ impl Read for Overlay<'_> {
         Ok(rows.into_iter().take(limit).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+    use proptest::prelude::*;
+
+    fn write((key, value): (Vec<u8>, Option<u8>)) -> Write {
+        Write { key, value: value.map(|value| codec::encode(&value)) }
+    }
+
+    fn changes() -> impl Strategy<Value = Vec<Write>> {
+        let key = prop::collection::vec(0..3_u8, 1..4);
+        prop::collection::vec((key, any::<Option<u8>>()).prop_map(write), 0..30)
+    }
+
+    proptest! {
+        /// What lies on top reads as if it had been applied below.
+        #[test]
+        fn an_overlay_reads_like_the_state_it_stands_for(
+            below in changes(),
+            on_top in changes(),
+            prefix in prop::collection::vec(0..3_u8, 0..3),
+            from in prop::collection::vec(0..3_u8, 0..4),
+            limit in 0..9_usize,
+        ) {
+            let mut state = Memory::default();
+            state.apply(&below);
+            let mut applied = state.clone();
+            applied.apply(&on_top);
+            let mut overlay = Overlay::new(&state);
+            overlay.adopt(&on_top);
+            let (left, right) = (overlay.scan(&prefix, &from, limit), applied.scan(&prefix, &from, limit));
+            prop_assert_eq!(left, right);
+            for change in below.iter().chain(&on_top) {
+                prop_assert_eq!(overlay.get(&change.key), applied.get(&change.key));
+            }
+            state.apply(&overlay.into_writes());
+            prop_assert_eq!(state, applied);
+        }
+    }
+}

@@ -171,10 +171,10 @@ fn a_history() {
     let ledger = query::ledger(&table.world.state).expect("ledger");
     assert_eq!(
         ledger.state_digest.to_string(),
-        "a87799241ed38307a26a869135859b5a90d8ab558a8cd6a30b32ecb8f761424e"
+        "0f85edaf27ec214dccc8cbda910f38455b4528c4b89a18960d9be9e40175265a"
     );
     assert_eq!(
         ledger.log_root.to_string(),
-        "c11cebf6854edfa2b2827afb1442c815384eb445109eb93ec769f676fb2c413c"
+        "edccfe74e04768dae6ecc069def7625a41994866f7af4ab03de4862353481cd6"
     );
 }
