@@ -284,6 +284,18 @@ impl Block {
     pub fn has_work(&self) -> bool {
         self.0.header.flags & FLAG_WORK != 0
     }
+
+    /// The parent at `round` by `author`, if it has one: its vote in that slot.
+    pub(crate) fn parent_at(&self, round: Round, author: AuthorityIndex) -> Option<BlockRef> {
+        let parents = self.parents();
+        let parent = if author == self.author() {
+            parents.first()
+        } else {
+            let others = parents.get(1..)?;
+            others.binary_search_by_key(&author, |parent| parent.author).ok().map(|i| &others[i])
+        };
+        parent.filter(|parent| parent.round == round).copied()
+    }
 }
 
 impl PartialEq for Block {

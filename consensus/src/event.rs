@@ -188,9 +188,9 @@ pub enum HaltReason {
     /// A quorum signed another outcome than ours: our state is damaged or our software differs.
     StateDiverged {
         /// What the quorum signed.
-        checkpoint: Checkpoint,
+        checkpoint: Box<Checkpoint>,
         /// What we executed.
-        executed: Statement,
+        executed: Box<Statement>,
     },
     /// Somebody sent a block signed with our key that we have not made: the key is in use
     /// elsewhere, or our log was lost.

@@ -1,7 +1,8 @@
 //! Byzantine-fault-tolerant agreement over a DAG of signed blocks, without input or output.
 //!
 //! The protocol is written down in `docs/protocol.md`; the code cites its sections as `§3`.
-//! A newcomer reads [`types`], [`committee`], [`block`] and [`event`].
+//! A newcomer reads [`types`], [`block`], `rule` (what is final), `linear` (in which order) and
+//! [`machine`] (how it moves).
 //!
 //! The crate owns no clock, no socket, no file and no randomly ordered map: everything it knows
 //! arrives as an [`Event`], everything it wants is an [`Action`].
@@ -14,11 +15,21 @@ pub mod checkpoint;
 mod codec;
 pub mod commit;
 pub mod committee;
+mod dag;
 pub mod event;
 pub mod fault;
 pub mod keys;
+mod linear;
+pub mod machine;
+mod pacemaker;
 pub mod parameters;
+mod queue;
 pub mod recovery;
+mod relay;
+mod rule;
+mod suspended;
+mod sync;
+mod tally;
 pub mod types;
 
 #[cfg(test)]
@@ -35,6 +46,7 @@ pub use committee::{Committee, CommitteeConfig, CommitteeError};
 pub use event::{Action, Event, HaltReason, Now, Offence, RefusalReason, Timer};
 pub use fault::Fault;
 pub use keys::{PublicKey, Signature, Signer};
+pub use machine::{Consensus, RecoveryError, Status};
 pub use parameters::{ParameterError, Parameters};
 pub use recovery::Recovery;
 pub use types::{

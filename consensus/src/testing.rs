@@ -1,5 +1,8 @@
 //! What the tests share: committees with fixed keys, and blocks made by hand.
 
+pub(crate) mod drawing;
+pub(crate) mod world;
+
 use alloc::vec::Vec;
 
 use crate::{
@@ -71,4 +74,33 @@ pub(crate) fn own_first(author: u16, parents: &[BlockRef]) -> Vec<BlockRef> {
     let mut parents = parents.to_vec();
     parents.sort_by_key(|parent| (parent.author.0 != author, parent.author));
     parents
+}
+
+/// A generator whose stream is written down here (Steele, Lea, Flood, splitmix64).
+#[derive(Clone, Debug)]
+pub(crate) struct Random(pub u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Below `bound`.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    /// True in `percent` of all cases.
+    pub(crate) fn chance(&mut self, percent: u64) -> bool {
+        self.next() % 100 < percent
+    }
+
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for at in (1..items.len()).rev() {
+            items.swap(at, self.below(at + 1));
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! There is no `From<u64>`: a round never becomes a time by accident.
 
-use core::fmt;
+use core::{fmt, ops::RangeInclusive};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -162,6 +162,27 @@ pub struct BlockRef {
     pub author: AuthorityIndex,
     /// The digest of its header.
     pub digest: BlockDigest,
+}
+
+impl BlockRef {
+    /// Spans every reference of a round.
+    pub(crate) fn of_round(round: Round) -> RangeInclusive<Self> {
+        let (first, last) = (AuthorityIndex(0), AuthorityIndex(u16::MAX));
+        Self { round, author: first, digest: BlockDigest([0; 32]) }..=Self {
+            round,
+            author: last,
+            digest: BlockDigest([0xff; 32]),
+        }
+    }
+
+    /// Spans every reference of an author in a round: one, unless the author equivocates.
+    pub(crate) fn of_slot(round: Round, author: AuthorityIndex) -> RangeInclusive<Self> {
+        Self { round, author, digest: BlockDigest([0; 32]) }..=Self {
+            round,
+            author,
+            digest: BlockDigest([0xff; 32]),
+        }
+    }
 }
 
 impl fmt::Debug for BlockRef {

@@ -1,0 +1,153 @@
+//! Starts the machine from what storage holds (§8.3).
+//!
+//! The DAG above the collection round is rebuilt exactly: committed blocks from the commits, the
+//! rest from the write-ahead log. Commits that were decided but not stored are decided again, with
+//! the same result, because the rule reads nothing but the DAG.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+
+use super::{Consensus, Mode, RecoveryError};
+use crate::{
+    block::Block,
+    commit::Commit,
+    committee::Committee,
+    dag::Dag,
+    event::{Action, Now},
+    keys::Signer,
+    linear::Head,
+    pacemaker::Pacemaker,
+    parameters::Parameters,
+    queue::Queue,
+    recovery::Recovery,
+    relay::Relay,
+    suspended::Suspended,
+    sync::Fetcher,
+    tally::Tally,
+    types::{AuthorityIndex, BlockRef},
+};
+
+impl Consensus {
+    /// Starts from storage; an empty [`Recovery`] starts anew. The actions are to be performed
+    /// like any others: they re-derive commits that were decided but not stored, and arm timers.
+    ///
+    /// The stored commits are not repeated. The caller executes those its state lacks and reports
+    /// each with [`Event::Executed`](crate::Event::Executed); if the newest executed commit with
+    /// payload is above the newest checkpoint it reports it again, so that the vote is cast again.
+    ///
+    /// # Errors
+    /// A [`RecoveryError`] when key, parameters or stored data do not fit.
+    pub fn recover(
+        now: Now,
+        parameters: Parameters,
+        committee: Committee,
+        signer: Signer,
+        recovery: Recovery,
+    ) -> Result<(Self, Vec<Action>), RecoveryError> {
+        let parameters = parameters.validate()?;
+        let key = signer.public_key();
+        let own = committee.index_of(&key).ok_or(RecoveryError::WrongKey(key))?;
+        let head = follow_chain(&recovery.commits)?;
+        let own_last = newest_own(&recovery, own);
+        let own_last_ref =
+            own_last.as_ref().map_or(committee.genesis()[own.position()], Block::reference);
+        let n = committee.size();
+        let checkpoint = recovery.checkpoint.as_ref().map_or(0, |c| c.statement.index);
+        let bounds = (parameters.suspended_blocks_max, parameters.suspended_bytes_max);
+        let mut machine = Self {
+            own,
+            signer,
+            mode: Mode::Live,
+            dag: Dag::new(committee.clone()),
+            head,
+            next_slot: head.leader_round.plus(1),
+            suspended: Suspended::new(n, bounds.0, bounds.1),
+            fetcher: Fetcher::new(own, n, &parameters),
+            relay: Relay::new(own, n),
+            pacemaker: Pacemaker::new(parameters.clone(), own_last_ref, n, now.monotonic),
+            queue: Queue::new(parameters.queue_items_max, parameters.queue_bytes_max),
+            tally: Tally::new(committee.clone(), checkpoint),
+            awaiting: BTreeSet::new(),
+            digests: BTreeMap::new(),
+            timers: [None; 2],
+            actions: Vec::new(),
+            committee,
+            parameters,
+        };
+        machine.restore_commits(&recovery.commits)?;
+        machine.restore_log(now, recovery);
+        if let Some(block) = own_last {
+            machine.relay.accepted(&block, own);
+        }
+        machine.step(now);
+        let actions = core::mem::take(&mut machine.actions);
+        Ok((machine, actions))
+    }
+
+    /// Rebuilds which blocks above the collection round are committed.
+    fn restore_commits(&mut self, commits: &[Commit]) -> Result<(), RecoveryError> {
+        self.dag.raise_gc_round(self.head.leader_round.minus(self.committee.gc_depth()));
+        for commit in commits {
+            self.remember(commit);
+            for block in commit.blocks() {
+                self.note_votes(block);
+                if block.round() <= self.dag.gc_round() {
+                    continue;
+                }
+                if let Some(missing) = self.dag.missing(block).next() {
+                    return Err(RecoveryError::MissingBlock(missing));
+                }
+                self.dag.insert(block.clone());
+                self.dag.mark_committed(&block.reference());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in the write-ahead log, parents first. Nothing of it is persisted again.
+    fn restore_log(&mut self, now: Now, recovery: Recovery) {
+        let committed: BTreeSet<BlockRef> =
+            recovery.commits.iter().flat_map(|c| c.header().blocks.iter().copied()).collect();
+        let log = recovery.blocks.into_iter().chain(recovery.own_last);
+        let log: BTreeMap<BlockRef, Block> = log.map(|block| (block.reference(), block)).collect();
+        let mut too_old = Vec::new();
+        for (reference, block) in log {
+            self.pacemaker.note_reached(reference.author, reference.round);
+            if committed.contains(&reference) {
+                continue;
+            }
+            self.note_votes(&block);
+            if reference.round <= self.dag.gc_round() {
+                too_old.push(block);
+            } else if self.dag.missing(&block).next().is_none() {
+                self.relay.accepted(&block, self.own);
+                self.dag.insert(block);
+            } else {
+                let missing = self.dag.missing(&block).collect();
+                self.suspend(now, self.own, block, missing, true);
+            }
+        }
+        self.return_payload(&too_old);
+    }
+}
+
+/// Checks that the commits follow from each other; returns where they end.
+fn follow_chain(commits: &[Commit]) -> Result<Head, RecoveryError> {
+    for pair in commits.windows(2) {
+        let follows =
+            pair[1].index() == pair[0].index() + 1 && pair[1].header().previous == pair[0].digest();
+        if !follows {
+            return Err(RecoveryError::BrokenChain(pair[1].index()));
+        }
+    }
+    Ok(commits.last().map_or(Head::START, Head::of))
+}
+
+/// The newest own block anywhere in what was stored.
+fn newest_own(recovery: &Recovery, own: AuthorityIndex) -> Option<Block> {
+    let committed = recovery.commits.iter().flat_map(|commit| commit.blocks());
+    let all = committed.chain(&recovery.blocks).chain(&recovery.own_last);
+    all.filter(|block| block.author() == own).max_by_key(|block| block.round()).cloned()
+}

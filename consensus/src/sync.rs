@@ -1,0 +1,192 @@
+//! Asks for missing parents: from who must have them, never from all at once (§6.3).
+//!
+//! A reference waits a moment for its own stream, then is asked of one peer, then of a second; the
+//! candidates rotate. Each peer has one request in flight. The lowest rounds go first, because
+//! they are what unlocks the rest.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+
+use crate::{
+    authority_set::AuthoritySet,
+    parameters::Parameters,
+    types::{AuthorityIndex, BlockRef, Instant, Round},
+};
+
+/// How many requests for one reference are in flight at most.
+const IN_FLIGHT_MAX: usize = 2;
+/// How many peers are remembered as likely to have a reference.
+const HINTS_MAX: usize = 4;
+
+#[derive(Debug)]
+struct Wanted {
+    /// Who must have it: the referencing block's author, its sender, the author.
+    hints: Vec<AuthorityIndex>,
+    attempts: u32,
+    in_flight: AuthoritySet,
+    due: Instant,
+}
+
+/// Missing references and open requests.
+#[derive(Debug)]
+pub(crate) struct Fetcher {
+    own: AuthorityIndex,
+    authorities: usize,
+    delay_ms: u64,
+    timeout_ms: u64,
+    references_max: usize,
+    wanted: BTreeMap<BlockRef, Wanted>,
+    requests: BTreeMap<AuthorityIndex, Vec<BlockRef>>,
+    connected: AuthoritySet,
+    next_poll: Option<Instant>,
+}
+
+impl Fetcher {
+    pub fn new(own: AuthorityIndex, authorities: usize, parameters: &Parameters) -> Self {
+        Self {
+            own,
+            authorities,
+            delay_ms: parameters.fetch_delay_ms,
+            timeout_ms: 2 * parameters.delta_ms,
+            references_max: parameters.fetch_references_max,
+            wanted: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            connected: AuthoritySet::EMPTY,
+            next_poll: None,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.wanted.len()
+    }
+
+    pub fn connected(&self) -> AuthoritySet {
+        self.connected
+    }
+
+    /// Whether this very block is asked for, or about to be: it must not be refused.
+    pub fn wants(&self, reference: &BlockRef) -> bool {
+        self.wanted.contains_key(reference)
+    }
+
+    /// A waiting block needs this parent; `hint` must have it.
+    pub fn want(&mut self, reference: BlockRef, hints: [AuthorityIndex; 3], now: Instant) {
+        let due = now.plus_ms(self.delay_ms);
+        let wanted = self.wanted.entry(reference).or_insert_with(|| Wanted {
+            hints: Vec::new(),
+            attempts: 0,
+            in_flight: AuthoritySet::EMPTY,
+            due,
+        });
+        for hint in hints {
+            let is_new = hint != self.own && !wanted.hints.contains(&hint);
+            if is_new && wanted.hints.len() < HINTS_MAX {
+                wanted.hints.push(hint);
+            }
+        }
+        let due = wanted.due;
+        self.poll_at(due);
+    }
+
+    /// The block is here, or nobody needs it any more.
+    pub fn forget(&mut self, reference: &BlockRef) {
+        self.wanted.remove(reference);
+    }
+
+    /// Nothing at or below this round is needed any more.
+    pub fn collect(&mut self, gc_round: Round) {
+        while let Some((reference, _)) = self.wanted.first_key_value()
+            && reference.round <= gc_round
+        {
+            self.wanted.pop_first();
+        }
+    }
+
+    pub fn connect(&mut self, peer: AuthorityIndex, now: Instant) {
+        if peer != self.own {
+            self.connected.insert(peer);
+            self.finish(peer, now);
+        }
+    }
+
+    pub fn disconnect(&mut self, peer: AuthorityIndex, now: Instant) {
+        self.connected.remove(peer);
+        self.finish(peer, now);
+    }
+
+    /// The request to this peer is over, whatever came of it.
+    pub fn finish(&mut self, peer: AuthorityIndex, now: Instant) {
+        for reference in self.requests.remove(&peer).unwrap_or_default() {
+            if let Some(wanted) = self.wanted.get_mut(&reference) {
+                wanted.in_flight.remove(peer);
+                let rounds_tried = wanted.attempts / u32::try_from(self.authorities).unwrap_or(1);
+                let pause_ms = if rounds_tried == 0 { 0 } else { self.timeout_ms };
+                wanted.due = now.plus_ms(pause_ms << rounds_tried.min(6));
+            }
+        }
+        self.poll_at(now);
+    }
+
+    /// When to [`poll`](Self::poll) next.
+    pub fn next_poll(&self) -> Option<Instant> {
+        self.next_poll
+    }
+
+    fn poll_at(&mut self, at: Instant) {
+        self.next_poll = Some(self.next_poll.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    /// The requests to make now, one per peer at most.
+    pub fn poll(&mut self, now: Instant) -> BTreeMap<AuthorityIndex, Vec<BlockRef>> {
+        let mut asked: BTreeMap<AuthorityIndex, Vec<BlockRef>> = BTreeMap::new();
+        self.next_poll = None;
+        if self.wanted.is_empty() {
+            return asked;
+        }
+        let mut next = now.plus_ms(self.timeout_ms);
+        let busy: BTreeSet<_> = self.requests.keys().copied().collect();
+        let is_free = |peer: &AuthorityIndex, asked: &BTreeMap<_, Vec<BlockRef>>| {
+            self.connected.contains(*peer)
+                && !busy.contains(peer)
+                && asked.get(peer).is_none_or(|list| list.len() < self.references_max)
+        };
+        for (reference, wanted) in &mut self.wanted {
+            if wanted.due > now {
+                next = next.min(wanted.due);
+                continue;
+            }
+            if wanted.in_flight.len() >= IN_FLIGHT_MAX {
+                continue;
+            }
+            let mut candidates = candidates(&wanted.hints, wanted.attempts, self.authorities);
+            let free =
+                candidates.find(|peer| !wanted.in_flight.contains(*peer) && is_free(peer, &asked));
+            let Some(peer) = free else { continue };
+            wanted.attempts = wanted.attempts.saturating_add(1);
+            wanted.in_flight.insert(peer);
+            wanted.due = now.plus_ms(self.timeout_ms);
+            asked.entry(peer).or_default().push(*reference);
+        }
+        self.requests.extend(asked.iter().map(|(peer, list)| (*peer, list.clone())));
+        self.poll_at(next.max(now.plus_ms(self.delay_ms / 2)));
+        asked
+    }
+}
+
+/// The hints first, then everybody, rotated by the attempts made so far.
+fn candidates(
+    hints: &[AuthorityIndex],
+    attempts: u32,
+    authorities: usize,
+) -> impl Iterator<Item = AuthorityIndex> {
+    let others = (0u16..).map(AuthorityIndex).take(authorities);
+    let all: Vec<AuthorityIndex> =
+        hints.iter().copied().chain(others.filter(|other| !hints.contains(other))).collect();
+    let start = attempts as usize % all.len().max(1);
+    (0..all.len()).map(move |step| all[(start + step) % all.len()])
+}
+
+#[cfg(test)]
+mod tests;
