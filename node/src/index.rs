@@ -1,0 +1,149 @@
+//! Rows that a node keeps beside the ledger's: for receipts, for events, for its newest checkpoint.
+//!
+//! They are derived like all rows and live in the same store, in tables the ledger never uses.
+
+use kerbholz_client::ledger::codec;
+use kerbholz_client::ledger::execute::{Effects, Event, Executed};
+use kerbholz_client::ledger::id::{Digest, TransactionId};
+use kerbholz_client::ledger::rows::{Read, ReadError, Write};
+use kerbholz_consensus::Checkpoint;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Transaction id to [`Receivable`].
+const RECEIVABLE: u8 = 0xe0;
+/// Commit (big endian) to its events.
+const EVENTS: u8 = 0xe1;
+/// One row: [`Covered`].
+const COVERED: u8 = 0xe2;
+/// One row: [`Outcome`].
+const OUTCOME: u8 = 0xe3;
+
+/// Commits whose events are kept for those who resume; the ledger itself keeps everything.
+pub const EVENT_COMMITS_KEPT: u64 = 100_000;
+
+/// What a receipt needs besides the checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receivable {
+    /// The entry of the transaction log, with the rows it changed.
+    pub executed: Executed,
+    /// The transaction as submitted; empty for a deadline.
+    pub transaction: Vec<u8>,
+}
+
+/// The newest checkpoint, and how far the transaction log reached at its commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Covered {
+    /// The checkpoint.
+    pub checkpoint: Checkpoint,
+    /// Leaves of the transaction log at its commit.
+    pub leaves: u64,
+}
+
+/// What the newest commit that changed anything came to: what consensus votes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The commit.
+    pub commit: u64,
+    /// Root of the transaction log after it.
+    pub log_root: Digest,
+    /// Digest of the state after it.
+    pub state_digest: Digest,
+}
+
+fn key(table: u8, id: &[u8]) -> Vec<u8> {
+    [&[table], id].concat()
+}
+
+fn read<T: serde::de::DeserializeOwned>(
+    rows: &dyn Read,
+    key: &[u8],
+) -> Result<Option<T>, ReadError> {
+    kerbholz_client::ledger::rows::read(rows, key)
+}
+
+/// The rows that a commit adds (one for each entry of the log, one for its events), and the removal
+/// of events that need no longer be kept.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails.
+pub fn writes(
+    rows: &dyn Read,
+    effects: &Effects,
+    transactions: &BTreeMap<TransactionId, &[u8]>,
+) -> Result<Vec<Write>, ReadError> {
+    /// Removing more than one for each one added keeps the number bounded.
+    const REMOVED_AT_ONCE: usize = 4;
+    let mut writes = Vec::new();
+    for executed in &effects.executed {
+        let transaction = transactions.get(&executed.id).map(|bytes| bytes.to_vec());
+        let row =
+            Receivable { executed: executed.clone(), transaction: transaction.unwrap_or_default() };
+        let key = key(RECEIVABLE, executed.id.as_bytes());
+        writes.push(Write { key, value: Some(codec::encode(&row)) });
+    }
+    if !effects.events.is_empty() {
+        let commit = effects.commit.get();
+        let value = Some(codec::encode(&effects.events));
+        writes.push(Write { key: key(EVENTS, &commit.to_be_bytes()), value });
+        let kept_from = key(EVENTS, &commit.saturating_sub(EVENT_COMMITS_KEPT).to_be_bytes());
+        let oldest = rows.scan(&[EVENTS], &[EVENTS], REMOVED_AT_ONCE)?;
+        let expired = oldest.into_iter().map(|(key, _)| key).filter(|key| *key < kept_from);
+        writes.extend(expired.map(|key| Write { key, value: None }));
+    }
+    Ok(writes)
+}
+
+/// The row of the newest checkpoint.
+pub fn covered_write(covered: &Covered) -> Write {
+    Write { key: key(COVERED, &[]), value: Some(codec::encode(covered)) }
+}
+
+/// The row of the newest commit worth a vote.
+pub fn outcome_write(effects: &Effects) -> Write {
+    let outcome = Outcome {
+        commit: effects.commit.get(),
+        log_root: effects.log_root,
+        state_digest: effects.state_digest,
+    };
+    Write { key: key(OUTCOME, &[]), value: Some(codec::encode(&outcome)) }
+}
+
+/// The newest commit worth a vote.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails.
+pub fn outcome(rows: &dyn Read) -> Result<Option<Outcome>, ReadError> {
+    read(rows, &key(OUTCOME, &[]))
+}
+
+/// The newest checkpoint.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails.
+pub fn covered(rows: &dyn Read) -> Result<Option<Covered>, ReadError> {
+    read(rows, &key(COVERED, &[]))
+}
+
+/// What a receipt of a transaction needs.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails.
+pub fn receivable(rows: &dyn Read, id: TransactionId) -> Result<Option<Receivable>, ReadError> {
+    read(rows, &key(RECEIVABLE, id.as_bytes()))
+}
+
+/// Events of up to `commits` commits with events, from commit `from` on.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails.
+pub fn events(rows: &dyn Read, from: u64, commits: usize) -> Result<Vec<Event>, ReadError> {
+    let found = rows.scan(&[EVENTS], &key(EVENTS, &from.to_be_bytes()), commits)?;
+    let mut events = Vec::new();
+    for (key, value) in found {
+        let some: Vec<Event> = codec::decode_trusted(&value)
+            .map_err(|error| ReadError(format!("row {}: {error}", hex::encode(key))))?;
+        events.extend(some);
+    }
+    Ok(events)
+}

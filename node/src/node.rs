@@ -1,0 +1,265 @@
+//! An authority's node, put together: storage, executor, consensus, network, service for clients.
+
+use crate::api::Service;
+use crate::config::NodeConfig;
+use crate::driver::{Driver, DriverError, Inputs, Standing, encode_resume};
+use crate::executor::{ExecuteError, Executor, SharedStorage, lock};
+use crate::files::{self, FileError};
+use crate::network::{
+    Authority, Multiaddr, Network as Libp2p, NetworkConfig, NetworkError, NetworkEvents,
+    NetworkHandle, PeerKey,
+};
+use crate::replica::Replica;
+use crate::storage::{self, DiskStorage, Recovered, Storage, StorageError};
+use kerbholz_client::ledger::rows::ReadError;
+use kerbholz_client::network::{Network, NetworkFileError, committee};
+use kerbholz_client::session::now;
+use kerbholz_consensus::{
+    AuthorityIndex, Commit, Committee, CommitteeError, Consensus, Instant, Now, Recovery,
+    RecoveryError, Round, Signer, Timestamp,
+};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, mpsc as sync_mpsc};
+use tokio::sync::{mpsc, watch};
+
+/// Commits that may wait for the executor before consensus waits for it.
+const JOBS_MAX: usize = 1_024;
+/// Submissions and requests that may wait for the driver and the service.
+const WAITING_MAX: usize = 256;
+/// Requests of clients that are served at once: most of them only wait for finality.
+const REQUESTS_MAX: usize = 2_048;
+
+/// Why a node did not start, or stopped by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// A file of the configuration.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A file of the network.
+    #[error(transparent)]
+    NetworkFile(#[from] NetworkFileError),
+    /// The genesis makes no committee.
+    #[error("the genesis makes no committee: {0}")]
+    Committee(#[from] CommitteeError),
+    /// The configuration names another authority than the key is.
+    #[error("the key in {path} is not that of {name:?} in the genesis: is it another's folder?")]
+    NotMyKey {
+        /// The key file.
+        path: PathBuf,
+        /// The name in the configuration.
+        name: String,
+    },
+    /// An address to listen on is none.
+    #[error("cannot listen on {address:?}: {reason}")]
+    Address {
+        /// The address.
+        address: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The data directory.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The state, or the ledger segments it is made from.
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
+    /// What the data directory holds is not what consensus could start from.
+    #[error(transparent)]
+    Recovery(#[from] storage::RecoveryError),
+    /// The same, as consensus sees it.
+    #[error(transparent)]
+    Consensus(#[from] RecoveryError),
+    /// The network.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The event loop.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+impl From<ReadError> for NodeError {
+    fn from(error: ReadError) -> Self {
+        Self::Execute(error.into())
+    }
+}
+
+/// Runs an authority until `stop` becomes true. Calls `ready` once it listens, with its addresses.
+///
+/// # Errors
+/// [`NodeError`]: why it did not start, or could not go on. What was acknowledged is on disk.
+pub async fn run(
+    config: NodeConfig,
+    stop: watch::Receiver<bool>,
+    ready: impl FnOnce(&[Multiaddr]),
+) -> Result<(), NodeError> {
+    let network = Network::open(&config.network)?;
+    let committee = committee(network.genesis())?;
+    let key = files::read_key(&config.key)?;
+    let own = own_index(&config, &network, &committee, &key.public())?;
+    let opened = tokio::task::block_in_place(|| open(&config, &network, &committee, own))?;
+    let highest = highest_rounds(&opened.recovery, own);
+
+    let start = tokio::time::Instant::now();
+    let begin = Now { monotonic: Instant(0), wall: Timestamp(now().get()) };
+    let (parameters, signer) = (config.pace.parameters(), Signer::from_seed(&key.seed()));
+    let (consensus, first) =
+        Consensus::recover(begin, parameters, committee.clone(), signer, opened.recovery)?;
+    let (handle, events) = listen(&config, &network, key.seed(), own, &committee, &highest).await?;
+    ready(&handle.addresses());
+
+    let (jobs, job_queue) = sync_mpsc::sync_channel(JOBS_MAX);
+    let (clients, requests) = mpsc::channel(WAITING_MAX);
+    let (submissions, submitted) = mpsc::channel(WAITING_MAX);
+    let (standing, standing_seen) = watch::channel(Standing::default());
+    let (done_sender, done) = mpsc::unbounded_channel();
+    let Opened { storage, executor, .. } = opened;
+    let service = Service {
+        name: config.name.clone(),
+        network_id: network.id(),
+        rows: lock(&storage).rows(),
+        progress: executor.progress(),
+        standing: standing_seen,
+        submissions,
+        network: handle.clone(),
+    };
+    if let Some(last) = executor.last_done()? {
+        // The first thing consensus hears: what was executed last, so that it votes for it again.
+        let _ = done_sender.send(last);
+    }
+    let worker = std::thread::Builder::new()
+        .name("executor".into())
+        .spawn(move || executor.run(&job_queue, &done_sender))
+        .map_err(NodeError::Thread)?;
+    let serving = tokio::spawn(service.run(requests));
+    let driver = Driver {
+        replica: Replica::new(consensus),
+        committee,
+        own,
+        storage,
+        network: handle.clone(),
+        jobs,
+        clients,
+        standing,
+        start,
+        timers: BTreeMap::new(),
+        highest,
+        connected: 0,
+    };
+    let driven =
+        driver.run(Inputs { network: events, submissions: submitted, done, stop }, first).await;
+    serving.abort();
+    handle.shutdown().await;
+    // The jobs have ended with the driver: the executor finishes what it has and makes it durable.
+    match tokio::task::block_in_place(|| worker.join()) {
+        // The executor's error is the cause of the driver's, if it has one.
+        Ok(worked) => worked.map_err(DriverError::from)?,
+        Err(_) => return Err(DriverError::Gone("executor").into()),
+    }
+    Ok(driven?)
+}
+
+/// What the data directory gives: the storage, the executor on it, and where consensus was.
+struct Opened {
+    storage: SharedStorage,
+    executor: Executor,
+    recovery: Recovery,
+}
+
+fn open(
+    config: &NodeConfig,
+    network: &Network,
+    committee: &Committee,
+    own: AuthorityIndex,
+) -> Result<Opened, NodeError> {
+    let mut disk = DiskStorage::open(&config.data, *network.id().as_bytes(), own)?;
+    let recovered = disk.recover();
+    report(&recovered);
+    let recovery = storage::recovery(&disk, &recovered, committee)?;
+    let storage: SharedStorage = Arc::new(Mutex::new(Box::new(disk)));
+    let executor = Executor::open(
+        Arc::clone(&storage),
+        committee.clone(),
+        network.genesis(),
+        recovered.applied_commit,
+    )?;
+    Ok(Opened { storage, executor, recovery })
+}
+
+fn own_index(
+    config: &NodeConfig,
+    network: &Network,
+    committee: &Committee,
+    key: &kerbholz_client::ledger::keys::PublicKey,
+) -> Result<AuthorityIndex, NodeError> {
+    let named = network
+        .genesis()
+        .authorities
+        .iter()
+        .any(|authority| authority.name == config.name && authority.key == *key);
+    let index = committee.index_of(&kerbholz_consensus::PublicKey(*key.as_bytes()));
+    index
+        .filter(|_| named)
+        .ok_or_else(|| NodeError::NotMyKey { path: config.key.clone(), name: config.name.clone() })
+}
+
+fn report(recovered: &Recovered) {
+    for damage in &recovered.lost {
+        let path = damage.path.display();
+        tracing::warn!(%path, offset = damage.offset, what = damage.what, "dropped a torn record");
+    }
+    if let Some(reason) = &recovered.rebuild {
+        tracing::warn!(reason, "rebuilding the state from the ledger segments");
+    }
+    tracing::info!(
+        commit = recovered.last_commit,
+        blocks = recovered.blocks.len(),
+        "opened the data directory"
+    );
+}
+
+/// The highest round accepted of each authority: from where its stream resumes.
+fn highest_rounds(recovery: &Recovery, own: AuthorityIndex) -> BTreeMap<AuthorityIndex, Round> {
+    let mut highest: BTreeMap<AuthorityIndex, Round> = BTreeMap::from([(own, Round::GENESIS)]);
+    let committed = recovery.commits.iter().flat_map(Commit::blocks);
+    for block in committed.chain(&recovery.blocks).chain(&recovery.own_last) {
+        let round = highest.entry(block.author()).or_default();
+        *round = block.round().max(*round);
+    }
+    highest
+}
+
+async fn listen(
+    config: &NodeConfig,
+    network: &Network,
+    seed: [u8; 32],
+    own: AuthorityIndex,
+    committee: &Committee,
+    highest: &BTreeMap<AuthorityIndex, Round>,
+) -> Result<(NetworkHandle, NetworkEvents), NodeError> {
+    let mut listen = Vec::new();
+    for address in &config.listen {
+        let parsed: Result<Multiaddr, _> = address.parse();
+        listen.push(parsed.map_err(|error| NodeError::Address {
+            address: address.clone(),
+            reason: error.to_string(),
+        })?);
+    }
+    let authority = |authority: &kerbholz_client::ledger::genesis::GenesisAuthority| Authority {
+        key: PeerKey(*authority.key.as_bytes()),
+        addresses: network.addresses(&authority.name).to_vec(),
+    };
+    let authorities = network.genesis().authorities.iter().map(authority).collect();
+    let mut settings = NetworkConfig::new(seed, *network.id().as_bytes(), listen, authorities);
+    settings.limits.requests_in_flight_max = REQUESTS_MAX;
+    let of = |index: AuthorityIndex| highest.get(&index).copied().unwrap_or_default();
+    for other in committee.authorities().filter(|other| *other != own) {
+        if let Some(key) = committee.key(other) {
+            settings.resume.insert(PeerKey(key.0), encode_resume(of(other), of(own)));
+        }
+    }
+    Ok(Libp2p::start(settings).await?)
+}

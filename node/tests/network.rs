@@ -1,0 +1,197 @@
+//! A network of four authorities in one process, over real sockets and real disks: machines trade,
+//! an authority goes and comes back, all of them restart.
+
+use kerbholz_client::ledger::factor::{Factor, FactorRef, Impact, Quality, Standing};
+use kerbholz_client::ledger::footprint::{Dimension, DimensionSet, GwpSet};
+use kerbholz_client::ledger::id::LotId;
+use kerbholz_client::ledger::order::OrderState;
+use kerbholz_client::ledger::quantity::{Milligrams, Quantity, Timestamp, Unit};
+use kerbholz_client::ledger::rejection::Code;
+use kerbholz_client::order::{Order, Work, grams, pieces};
+use kerbholz_client::session::now;
+use kerbholz_client::{
+    ClientError, Machine, Meter, MeterSpecification, Network, Organisation, Publisher,
+};
+use kerbholz_node::config::{NodeConfig, Pace};
+use kerbholz_node::files::{new_key, read_key};
+use kerbholz_node::node::{self, NodeError};
+use kerbholz_node::setup::{Setup, authority_folder, member_key};
+use std::path::Path;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+/// An authority that runs in this process.
+struct Running {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<Result<(), NodeError>>,
+}
+
+impl Running {
+    async fn start(folder: &Path, index: usize) -> Self {
+        let folder = authority_folder(folder, &format!("authority-{index}"));
+        let config = NodeConfig::read(&folder).unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let (ready, listens) = oneshot::channel();
+        let task = tokio::spawn(node::run(config, stopped, |_| ready.send(()).unwrap()));
+        if listens.await.is_err() {
+            panic!("authority {index} did not start: {:?}", task.await);
+        }
+        Self { stop, task }
+    }
+
+    async fn stop(self) {
+        self.stop.send(true).unwrap();
+        self.task.await.unwrap().unwrap();
+    }
+
+    /// As a crash, as far as one process can have one: nothing is told to stop or to sync.
+    async fn abort(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+}
+
+fn setup(folder: &Path) -> Network {
+    let setup = Setup {
+        name: "test".into(),
+        authorities: 4,
+        host: [127, 0, 0, 1].into(),
+        port: None,
+        pace: Pace::Lan,
+        organisations: vec!["bank".into(), "maker".into()],
+        publishers: vec!["factors".into()],
+        currency: "EUR".into(),
+    };
+    setup.create(folder).unwrap();
+    Network::open(folder).unwrap()
+}
+
+fn factor(code: &str, unit: Unit, climate: i128) -> Factor {
+    Factor {
+        code: code.into(),
+        reference: Quantity::new(1_000, unit),
+        impacts: vec![Impact { dimension: Dimension::Climate, value: climate }],
+        declared: DimensionSet::of(&[Dimension::Climate]),
+        gwp_set: GwpSet::Ar6,
+        quality: Quality { technology: 1, geography: 2, time: 3 },
+        region: "DE".into(),
+        valid_from: Timestamp::new(0),
+        valid_until: Timestamp::new(u64::MAX),
+        source: "made up for this test".into(),
+        licence: "none".into(),
+        standing: Standing::Verified,
+    }
+}
+
+struct World {
+    press: Machine,
+    printer: Machine,
+    powder: LotId,
+    energy: LotId,
+}
+
+async fn world(network: &Network, folder: &Path) -> World {
+    let key = |name| read_key(&member_key(folder, name)).unwrap();
+    let bank = Organisation::connect(network, &key("bank")).await.unwrap();
+    let maker = Organisation::connect(network, &key("maker")).await.unwrap();
+    let publisher = Publisher::connect(network, &key("factors")).await.unwrap();
+    let factors = vec![factor("powder", Unit::Milligram, 7), factor("grid", Unit::Joule, 100)];
+    let set = publisher.publish("test", 1, factors).await.unwrap();
+    bank.issue(bank.id(), "EUR", 100_000).await.unwrap();
+    let (press_key, printer_key, meter_key) =
+        (new_key().unwrap(), new_key().unwrap(), new_key().unwrap());
+    bank.enrol_machine("press", &press_key).await.unwrap();
+    let host = maker.enrol_machine("printer", &printer_key).await.unwrap();
+    let specification = MeterSpecification {
+        host,
+        product: "electricity".into(),
+        unit: Unit::Joule,
+        factor_code: "grid".into(),
+        register: 0,
+    };
+    maker.enrol_meter("meter", &meter_key, specification).await.unwrap();
+    let press = Machine::connect(network, &press_key).await.unwrap();
+    let printer = Machine::connect(network, &printer_key).await.unwrap();
+    let meter = Meter::connect(network, &meter_key).await.unwrap();
+    let of = |code: &str| FactorRef { set, code: code.into() };
+    let mass = Milligrams::new(1_000_000);
+    let powder = printer.declare("powder", grams(1_000), mass, of("powder"), None).await.unwrap();
+    let end = now();
+    let begin = Timestamp::new(end.get() - 3_600_000);
+    let energy = meter.read(7_200_000, begin, end, of("grid")).await.unwrap();
+    World { press, printer, powder, energy }
+}
+
+/// One order from placing to paying.
+async fn trade(world: &World) {
+    let World { press, printer, powder, energy } = world;
+    let order = Order::of("bracket", pieces(1))
+        .from(printer.id())
+        .price("EUR", 2_500)
+        .require(DimensionSet::of(&[Dimension::Climate]));
+    let order = press.place(order).await.unwrap();
+    printer.accept(order).await.unwrap();
+    printer.start(order).await.unwrap();
+    let work = Work::finished()
+        .used(*powder, 120_000)
+        .used(*energy, 360_000)
+        .made("bracket", pieces(1), Milligrams::new(100_000))
+        .wasted("spent powder", Quantity::new(20_000, Unit::Milligram), Milligrams::new(20_000));
+    let completed = printer.complete(order, work).await.unwrap();
+    let confirmed = press.confirm(order).await.unwrap();
+    let row = press.wait_for(order, OrderState::Settled, Duration::from_secs(10)).await.unwrap();
+    assert_eq!(row.state, OrderState::Settled);
+    let part = press.lot(completed.lot(0, 0)).await.unwrap();
+    assert_eq!(part.owner, press.id());
+    // 120 g at 7 ng per 1,000 mg, and 360 kJ at 100 ng per 1,000 J.
+    assert_eq!(part.footprint.get(Dimension::Climate), 840 + 36_000);
+    assert_eq!(part.footprint.get(Dimension::ClimateMeasured), 36_000);
+    let receipt = press.receipt(confirmed.id).await.unwrap();
+    receipt.verify(press.network().genesis()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn machines_trade_while_authorities_come_and_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = setup(folder.path());
+    let mut running = Vec::new();
+    for index in 0..4 {
+        running.push(Running::start(folder.path(), index).await);
+    }
+    let world = world(&network, folder.path()).await;
+    trade(&world).await;
+
+    // One goes without a word; the others go on, and it catches up.
+    running.remove(3).abort().await;
+    trade(&world).await;
+    running.push(Running::start(folder.path(), 3).await);
+    trade(&world).await;
+    let reached = world.press.seen();
+    loop {
+        let info = world.press.info_of(3).await.unwrap();
+        if info.commit >= reached {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+
+    // All go, and all come back.
+    for authority in running.drain(..) {
+        authority.stop().await;
+    }
+    for index in 0..4 {
+        running.push(Running::start(folder.path(), index).await);
+    }
+    trade(&world).await;
+
+    let again = world.press.sign(vec![]);
+    let error = world.press.submit_signed(&again).await.unwrap_err();
+    assert!(
+        matches!(error, ClientError::Rejected { rejection, .. } if rejection.code == Code::TooManyOperations),
+        "{error}"
+    );
+    for authority in running {
+        authority.stop().await;
+    }
+}
