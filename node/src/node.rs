@@ -105,9 +105,9 @@ pub async fn run(
 
     let start = tokio::time::Instant::now();
     let begin = Now { monotonic: Instant(0), wall: Timestamp(now().get()) };
-    let (parameters, signer) = (config.pace.parameters(), Signer::from_seed(&key.seed()));
-    let (consensus, first) =
-        Consensus::recover(begin, parameters, committee.clone(), signer, opened.recovery)?;
+    let (pacing, signer) = (config.pace.parameters(), Signer::from_seed(&key.seed()));
+    let members = committee.clone();
+    let (consensus, first) = Consensus::recover(begin, pacing, members, signer, opened.recovery)?;
     let (handle, events) = listen(&config, &network, key.seed(), own, &committee, &highest).await?;
     ready(&handle.addresses());
 
@@ -126,10 +126,8 @@ pub async fn run(
         submissions,
         network: handle.clone(),
     };
-    if let Some(last) = executor.last_done()? {
-        // The first thing consensus hears: what was executed last, so that it votes for it again.
-        let _ = done_sender.send(last);
-    }
+    // The first thing consensus hears: what was executed last, so that it votes for it again.
+    executor.last_done()?.map(|last| done_sender.send(last));
     let worker = std::thread::Builder::new()
         .name("executor".into())
         .spawn(move || executor.run(&job_queue, &done_sender))

@@ -1,5 +1,6 @@
 //! A network of four authorities in one process, over real sockets and real disks: machines trade,
 //! an authority goes and comes back, all of them restart.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use kerbholz_client::ledger::factor::{Factor, FactorRef, Impact, Quality, Standing};
 use kerbholz_client::ledger::footprint::{Dimension, DimensionSet, GwpSet};
