@@ -38,8 +38,8 @@ pub enum CommitteeError {
     /// The same key twice would give its owner two votes.
     #[error("authority {0} has the key of an earlier authority; give every authority its own")]
     DuplicateKey(AuthorityIndex),
-    /// The bytes are no Ed25519 key.
-    #[error("the key of authority {0} is not a valid Ed25519 public key")]
+    /// The bytes are no Ed25519 key, or one for which anybody can sign.
+    #[error("the key of authority {0} is not a safe Ed25519 public key; make another")]
     BadKey(AuthorityIndex),
     /// Decisions reach back several rounds; they must never cross the boundary.
     #[error("gc_depth is {0}, but must be at least {min}", min = Committee::GC_DEPTH_MIN)]
@@ -84,7 +84,8 @@ impl Committee {
             if !keys.insert(*key) {
                 return Err(CommitteeError::DuplicateKey(index));
             }
-            verifiers.push(key.parse().ok_or(CommitteeError::BadKey(index))?);
+            let verifier = key.parse().filter(|_| !key.is_weak());
+            verifiers.push(verifier.ok_or(CommitteeError::BadKey(index))?);
         }
         let domain = Domain(blake3::derive_key("kerbholz 1 domain", &codec::encode(&config)));
         let genesis = (0u16..).map(AuthorityIndex).take(n).map(|i| genesis(&domain, i)).collect();
@@ -204,4 +205,74 @@ fn leader_order(domain: &Domain, n: usize) -> Vec<AuthorityIndex> {
         .collect();
     order.sort_unstable();
     order.into_iter().map(|(_, authority)| authority).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::testing::{committee, signer};
+
+    #[test]
+    fn quorums_share_an_honest_member_for_every_size() {
+        for n in 1..=128 {
+            let (n, f, q) = (n, (n - 1) / 3, n - (n - 1) / 3);
+            assert!(2 * q > n + f, "two quorums of {n} share more than {f}");
+            assert!(q <= n - f, "the honest of {n} are a quorum");
+        }
+        let quorums: [(u16, usize); 8] =
+            [(1, 1), (2, 2), (3, 3), (4, 3), (5, 4), (6, 5), (7, 5), (128, 86)];
+        for (n, quorum) in quorums {
+            assert_eq!(committee(n).quorum(), quorum, "n = {n}");
+        }
+    }
+
+    #[test]
+    fn every_authority_leads_once_in_n_rounds() {
+        let committee = committee(7);
+        let leaders: AuthoritySet = (10..17).map(|r| committee.leader(Round(r))).collect();
+        assert_eq!(leaders.len(), 7);
+        assert_eq!(committee.leader(Round(3)), committee.leader(Round(10)));
+    }
+
+    #[test]
+    fn what_makes_no_committee_is_named() {
+        let good = committee(4).config().clone();
+        let verdict = |bend: &dyn Fn(&mut CommitteeConfig)| {
+            let mut config = good.clone();
+            bend(&mut config);
+            Committee::new(config).map(|_| ()).unwrap_err()
+        };
+        assert_eq!(verdict(&|c| c.authorities.clear()), CommitteeError::Size(0));
+        let many = (0..129).map(|i| signer(i).public_key()).collect::<Vec<_>>();
+        assert_eq!(verdict(&|c| c.authorities = many.clone()), CommitteeError::Size(129));
+        let twin = CommitteeError::DuplicateKey(AuthorityIndex(2));
+        assert_eq!(verdict(&|c| c.authorities[2] = c.authorities[0]), twin);
+        let (mut no_point, mut identity) = ([0; 32], [0; 32]);
+        no_point[0] = 2;
+        identity[0] = 1;
+        for bad in [no_point, identity] {
+            let bend = |c: &mut CommitteeConfig| c.authorities = vec![PublicKey(bad)];
+            assert_eq!(verdict(&bend), CommitteeError::BadKey(AuthorityIndex(0)));
+        }
+        assert_eq!(verdict(&|c| c.gc_depth = 7), CommitteeError::GcDepth(7));
+    }
+
+    #[test]
+    fn every_field_makes_another_domain() {
+        let good = committee(4);
+        let bends: [fn(&mut CommitteeConfig); 5] = [
+            |c| c.network.0[0] ^= 1,
+            |c| c.epoch = 1,
+            |c| c.authorities.swap(0, 1),
+            |c| c.gc_depth += 1,
+            |c| c.previous.0[31] = 1,
+        ];
+        for bend in bends {
+            let mut config = good.config().clone();
+            bend(&mut config);
+            assert_ne!(Committee::new(config).unwrap().domain(), good.domain());
+        }
+    }
 }

@@ -6,7 +6,7 @@
 
 use core::fmt;
 
-use ed25519_dalek::{Signer as _, SigningKey};
+use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use ed25519_zebra::VerificationKey;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -21,6 +21,11 @@ impl PublicKey {
     /// The key ready to verify with, or `None` when the bytes are no point of the curve.
     pub(crate) fn parse(&self) -> Option<Verifier> {
         VerificationKey::try_from(self.0).ok().map(Verifier)
+    }
+
+    /// Whether the key has small order, so that under ZIP 215 anybody can sign for it.
+    pub(crate) fn is_weak(&self) -> bool {
+        VerifyingKey::from_bytes(&self.0).is_ok_and(|key| key.is_weak())
     }
 }
 

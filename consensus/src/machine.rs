@@ -1,7 +1,7 @@
 //! The machine: events in, actions out, in one call (§8).
 //!
-//! [`Consensus`] owns the parts and is the only place where they meet: [`admission`] takes blocks
-//! in, [`ordering`] commits them, [`proposing`] makes own ones. It never waits and never fails:
+//! [`Consensus`] owns the parts and is the only place where they meet: `admission` takes blocks
+//! in, `ordering` commits them, `proposing` makes own ones. It never waits and never fails:
 //! what a peer does wrong becomes an action.
 
 use alloc::{

@@ -96,7 +96,7 @@ impl Relay {
         };
         if let Some(lacked) = ancestor(dag, block, BLOCKS_BEHIND)
             && shown_of(author) < lacked
-            && shown_of(peer) > lacked.plus(1)
+            && shown_of(peer) > lacked
         {
             *until = block.round().plus(ROUNDS_PUSHED);
         }

@@ -106,6 +106,3 @@ fn is_quorum(dag: &Dag, round: Round, holds: impl Fn(&Entry) -> bool) -> bool {
         dag.round(round).filter(|entry| holds(entry)).map(|entry| entry.block.author()).collect();
     dag.committee().is_quorum(authors)
 }
-
-#[cfg(test)]
-mod tests;

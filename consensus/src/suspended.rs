@@ -181,6 +181,3 @@ impl Suspended {
         complete
     }
 }
-
-#[cfg(test)]
-mod tests;

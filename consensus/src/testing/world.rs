@@ -63,6 +63,8 @@ pub(crate) struct World {
     /// Streams keep their order.
     stream_free: BTreeMap<(usize, usize), u64>,
     pub delivers: Bend,
+    /// A node whose execution goes wrong.
+    pub damaged: Option<usize>,
     signed: BTreeMap<(usize, Round), BlockDigest>,
     pub returned: Vec<Vec<Vec<u8>>>,
     pub offences: Vec<(AuthorityIndex, Offence)>,
@@ -94,6 +96,7 @@ impl World {
             lives: vec![0; n],
             stream_free: BTreeMap::new(),
             delivers: |_, _, _| true,
+            damaged: None,
             signed: BTreeMap::new(),
             returned: vec![Vec::new(); n],
             offences: Vec::new(),
@@ -324,7 +327,12 @@ impl World {
             let earlier = self.committed_at[node].insert(item.to_vec(), self.now);
             assert!(earlier.is_none(), "payload was committed twice");
         }
-        let event = executed(&commit);
+        let mut event = executed(&commit);
+        if let Event::Executed { state_digest, .. } = &mut event
+            && self.damaged == Some(node)
+        {
+            state_digest[0] ^= 1;
+        }
         self.disks[node].commits.push(commit);
         self.schedule(self.now + 1, Message::Executed { node, event });
     }
