@@ -8,7 +8,7 @@
 //! can see it.
 
 use crate::executor::{ExecuteError, Job, SharedStorage, lock};
-use crate::fetch::{ANSWER_BLOCK_BYTES_MAX, FetchAnswer, FetchRequest};
+use crate::fetch::{self, FetchRequest};
 use crate::mempool::NotTaken;
 use crate::network::{NetworkEvent, NetworkEvents, NetworkHandle, PeerKey, Reply};
 use crate::replica::{Done, Replica};
@@ -229,18 +229,7 @@ impl Driver {
 
     fn serve_fetch(&self, bytes: &[u8], reply: Reply) -> Result<(), StorageError> {
         let Ok(request) = FetchRequest::decode(bytes) else { return Ok(()) };
-        let mut answer = FetchAnswer::default();
-        let mut size = 0;
-        for reference in &request.0 {
-            let Some(block) = block_in_place(|| lock(&self.storage).block(reference))? else {
-                continue;
-            };
-            size += block.len();
-            if size > ANSWER_BLOCK_BYTES_MAX {
-                break;
-            }
-            answer.0.push(block);
-        }
+        let answer = block_in_place(|| fetch::answer(&**lock(&self.storage), &request))?;
         if let Err(error) = reply.send(answer.encode()) {
             tracing::warn!(%error, "could not answer a fetch");
         }
@@ -355,7 +344,7 @@ impl Driver {
         let (peer, fetched) = (self.peer(from), fetched.clone());
         tokio::spawn(async move {
             let blocks = match peer {
-                Some(peer) => fetch_blocks(&network, &committee, peer, references).await,
+                Some(peer) => fetch::fetch(&network, &committee, peer, references).await,
                 None => None,
             };
             // The driver is gone only when the node stops.
@@ -376,30 +365,6 @@ impl Driver {
     fn peer(&self, authority: AuthorityIndex) -> Option<PeerKey> {
         self.committee.key(authority).map(|key| PeerKey(key.0))
     }
-}
-
-async fn fetch_blocks(
-    network: &NetworkHandle,
-    committee: &Committee,
-    peer: PeerKey,
-    references: Vec<BlockRef>,
-) -> Option<Vec<Block>> {
-    use rayon::prelude::*;
-    let asked = references.clone();
-    let answer = match network.fetch(peer, &FetchRequest(references).encode()).await {
-        Ok(answer) => answer,
-        Err(error) => {
-            tracing::debug!(%error, "a fetch brought nothing");
-            return None;
-        }
-    };
-    let answer = FetchAnswer::decode(&answer).ok()?;
-    let blocks = block_in_place(|| {
-        let verify = |bytes: &Vec<u8>| UnverifiedBlock::decode(bytes)?.verify(committee);
-        answer.0.par_iter().map(verify).collect::<Result<Vec<_>, _>>()
-    });
-    let blocks = blocks.ok()?;
-    blocks.iter().all(|block| asked.contains(&block.reference())).then_some(blocks)
 }
 
 /// What a peer is told when it opens its stream: the highest round we have of its blocks, and of
