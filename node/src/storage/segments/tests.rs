@@ -1,6 +1,6 @@
 use super::*;
 use crate::storage::append::testing::Disk;
-use crate::storage::testing::{GENESIS, World, copy, files, flip, truncate, world};
+use crate::storage::testing::{GENESIS, OWN, World, copy, files, flip, truncate, world};
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering::SeqCst;
@@ -303,4 +303,83 @@ fn after_a_failed_sync_nothing_is_taken_until_the_next_start() {
     drop(segments);
     let mut segments = open(root.path(), 8).unwrap();
     segments.append(&world().entries(9, 9)).unwrap();
+}
+
+/// Rewritten with right checksums: what a close record claims is compared with what was read.
+#[test]
+fn a_close_record_that_lies_is_found() {
+    let root = tempfile::tempdir().unwrap();
+    let mut segments = open(root.path(), 0).unwrap();
+    segments.set_target(1);
+    segments.append(&world().entries(1, 3)).unwrap();
+    let file = path(root.path(), 1);
+    let whole = fs::read(&file).unwrap();
+    let (content, trailer) = whole.split_at(whole.len() - Trailer::LENGTH);
+    let truth = Trailer::decode(trailer).unwrap();
+    let mut lies = [truth; 5];
+    lies[0].hash[0] ^= 1;
+    lies[1].last += 1;
+    lies[2].rounds.1 += 1;
+    lies[3].checkpoint -= 1;
+    lies[4].close -= 1;
+    for lie in lies {
+        fs::write(&file, [content, &lie.encode()].concat()).unwrap();
+        let error = read(root.path()).1.unwrap_err().to_string();
+        assert!(error.contains("the trailer describes another content"), "{lie:?}: {error}");
+    }
+    let mut index = segments.index(&segments.closed[0]).unwrap().as_ref().clone();
+    index.commits[1] += 1;
+    let mut lie = whole[..truth.close as usize].to_vec();
+    frame::encode(&mut lie, truth.close, Kind::Close, &[&index.encode()]).unwrap();
+    lie.extend_from_slice(trailer);
+    fs::write(&file, lie).unwrap();
+    let error = read(root.path()).1.unwrap_err().to_string();
+    assert!(error.contains("the index describes another content"), "{error}");
+}
+
+#[test]
+fn a_segment_must_end_on_a_checkpoint() {
+    let root = tempfile::tempdir().unwrap();
+    let mut segments = open(root.path(), 0).unwrap();
+    segments.append(&world().entries(1, 4)).unwrap();
+    segments.close().unwrap();
+    let error = read(root.path()).1.unwrap_err().to_string();
+    assert!(error.contains("not on a checkpoint"), "{error}");
+}
+
+#[test]
+fn a_checkpoint_before_its_commit_is_found() {
+    let root = tempfile::tempdir().unwrap();
+    let mut segments = open(root.path(), 0).unwrap();
+    segments.append(&world().entries(1, 2)).unwrap();
+    let mut stage = Stage::default();
+    let offset = segments.opened().unwrap().file.length();
+    stage.push(offset, &LedgerEntry::Checkpoint(world().checkpoint(3))).unwrap();
+    segments.write(stage).unwrap();
+    let error = read(root.path()).1.unwrap_err().to_string();
+    assert!(error.contains("a checkpoint of a commit that is not before it"), "{error}");
+}
+
+/// A block may be committed after one of a higher round, in a later segment.
+#[test]
+fn blocks_that_were_committed_late_are_found_in_their_place() {
+    let root = tempfile::tempdir().unwrap();
+    let mut segments = open(root.path(), 0).unwrap();
+    segments.set_target(1);
+    for (index, rounds) in [(1, vec![1, 3]), (2, vec![5]), (3, vec![2, 4])] {
+        let raw = |round: &u64| RawBlock {
+            reference: BlockRef { author: OWN, ..world().round(*round)[0].reference() },
+            bytes: vec![*round as u8; 9],
+        };
+        let blocks: Vec<_> = rounds.iter().map(raw).collect();
+        let mut header = world().commit_at(index).header().clone();
+        header.blocks = blocks.iter().map(|block| block.reference).collect();
+        let checkpoint = LedgerEntry::Checkpoint(world().checkpoint(index));
+        let commit = LedgerEntry::Commit(StoredCommit { header, blocks });
+        segments.append(&[commit, checkpoint]).unwrap();
+    }
+    for (limit, expected) in [(1, vec![1]), (2, vec![1, 2]), (9, vec![1, 2, 3, 4, 5])] {
+        let found = segments.after(OWN, Round(0), limit).unwrap();
+        assert_eq!(found.iter().map(|(round, _)| round.0).collect::<Vec<_>>(), expected);
+    }
 }

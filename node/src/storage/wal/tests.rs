@@ -140,6 +140,32 @@ fn a_file_that_is_missing_is_named() {
 }
 
 #[test]
+fn a_file_cut_exactly_behind_a_record_is_seen_unless_it_is_the_last() {
+    let log = three_files();
+    let (wal, ..) = log.open().unwrap();
+    let place = wal.live[&world().stored(0, 2).reference];
+    drop(wal);
+    let file = path(&log.wal(), place.file);
+    truncate(&file, place.offset);
+    match log.open() {
+        Err(StorageError::Damaged { path, offset, .. }) => {
+            assert_eq!((path, offset), (file, place.offset));
+        }
+        _ => panic!("own blocks were lost"),
+    }
+}
+
+#[test]
+fn an_older_own_block_does_not_lower_the_mark() {
+    let log = Log::new();
+    let (mut wal, ..) = log.open().unwrap();
+    wal.append(&[world().stored(0, 3)], 5).unwrap();
+    wal.append(&[world().stored(0, 2)], 4).unwrap();
+    assert_eq!((wal.marks().own_round, wal.marks().commit), (3, 5));
+    assert_eq!(wal.own_last().unwrap().unwrap().reference.round, Round(3));
+}
+
+#[test]
 fn a_damaged_foreign_block_is_dropped_and_the_others_kept() {
     let log = three_files();
     let (wal, ..) = log.open().unwrap();
