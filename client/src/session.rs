@@ -3,7 +3,7 @@
 //! Everything that acts ([`crate::Machine`], [`crate::Organisation`], [`crate::Meter`],
 //! [`crate::Publisher`]) is a session with the right verbs.
 
-use crate::connection::{Connection, ConnectionConfig};
+use crate::connection::{Connection, ConnectionConfig, ConnectionError};
 use crate::error::ClientError;
 use crate::events::Events;
 use crate::network::Network;
@@ -176,7 +176,7 @@ impl Session {
                 }
                 Ok(Answer::Refused(refusal)) => tracing::debug!(%id, %refusal, "trying again"),
                 Ok(_) => return Err(ClientError::BadAnswer),
-                Err(ClientError::Connection(error)) => {
+                Err(ClientError::Connection(error @ ConnectionError::NoAnswer { .. })) => {
                     tracing::debug!(%id, %error, "trying another authority");
                 }
                 Err(error) => return Err(error),

@@ -2,16 +2,24 @@
 //! an authority goes and comes back, all of them restart.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use kerbholz_client::connection::ConnectionError;
 use kerbholz_client::ledger::factor::{Factor, FactorRef, Impact, Quality, Standing};
 use kerbholz_client::ledger::footprint::{Dimension, DimensionSet, GwpSet};
-use kerbholz_client::ledger::id::LotId;
+use kerbholz_client::ledger::id::{LotId, NetworkId};
+use kerbholz_client::ledger::keys::Keypair;
+use kerbholz_client::ledger::operation::{MoneyIssue, MoneyRedemption, Operation};
 use kerbholz_client::ledger::order::OrderState;
-use kerbholz_client::ledger::quantity::{Milligrams, Quantity, Timestamp, Unit};
+use kerbholz_client::ledger::quantity::{
+    Milligrams, Milliseconds, Minor, Quantity, Timestamp, Unit,
+};
 use kerbholz_client::ledger::rejection::Code;
+use kerbholz_client::ledger::rows::{AccountRow, Table, key};
+use kerbholz_client::ledger::transaction::{Envelope, TRANSACTION_VERSION, Transaction};
 use kerbholz_client::order::{Order, Work, grams, pieces};
+use kerbholz_client::protocol::Refusal;
 use kerbholz_client::session::now;
 use kerbholz_client::{
-    ClientError, Machine, Meter, MeterSpecification, Network, Organisation, Publisher,
+    ClientError, Machine, Meter, MeterSpecification, Network, Organisation, Publisher, Session,
 };
 use kerbholz_node::config::{NodeConfig, Pace};
 use kerbholz_node::files::{new_key, read_key};
@@ -53,10 +61,10 @@ impl Running {
     }
 }
 
-fn setup(folder: &Path) -> Network {
+fn setup(folder: &Path, authorities: u16) -> Network {
     let setup = Setup {
         name: "test".into(),
-        authorities: 4,
+        authorities,
         host: [127, 0, 0, 1].into(),
         port: None,
         pace: Pace::Lan,
@@ -155,7 +163,7 @@ async fn trade(world: &World) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn machines_trade_while_authorities_come_and_go() {
     let folder = tempfile::tempdir().unwrap();
-    let network = setup(folder.path());
+    let network = setup(folder.path(), 4);
     let mut running = Vec::new();
     for index in 0..4 {
         running.push(Running::start(folder.path(), index).await);
@@ -195,4 +203,119 @@ async fn machines_trade_while_authorities_come_and_go() {
     for authority in running {
         authority.stop().await;
     }
+}
+
+/// An envelope that is in order, for the tests to spoil.
+fn envelope(network: &Network, signer: &Keypair) -> Envelope {
+    let created_at = now();
+    let redemption = MoneyRedemption { currency: "EUR".into(), amount: Minor::new(1) };
+    Envelope {
+        version: TRANSACTION_VERSION,
+        network: network.id(),
+        signer: signer.public(),
+        created_at,
+        expires_at: created_at.saturating_add(Milliseconds::new(60_000)),
+        operations: vec![Operation::RedeemMoney(redemption)],
+    }
+}
+
+async fn refusal(session: &Session, transaction: &Transaction) -> Code {
+    match session.submit_signed(transaction).await {
+        Err(ClientError::Refused(Refusal::Rejected(code))) => code,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_by_itself_is_refused_at_the_door() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = setup(folder.path(), 1);
+    let authority = Running::start(folder.path(), 0).await;
+    let bank = read_key(&member_key(folder.path(), "bank")).unwrap();
+    let stranger = new_key().unwrap();
+    let session = Session::open(&network, &bank).unwrap();
+
+    let good = || envelope(&network, &bank);
+    let hour = Milliseconds::new(3_600_000);
+    let spoiled = [
+        (Envelope { version: 2, ..good() }, Code::UnknownVersion),
+        (Envelope { network: NetworkId::new([7; 32]), ..good() }, Code::WrongNetwork),
+        (Envelope { created_at: now().saturating_add(hour), ..good() }, Code::NotYetValid),
+        (
+            Envelope { created_at: Timestamp::new(1), expires_at: Timestamp::new(2), ..good() },
+            Code::Expired,
+        ),
+    ];
+    for (envelope, code) in spoiled {
+        assert_eq!(refusal(&session, &envelope.sign(&bank)).await, code);
+    }
+    assert_eq!(refusal(&session, &good().sign(&stranger)).await, Code::BadSignature);
+    let of_stranger = envelope(&network, &stranger).sign(&stranger);
+    assert_eq!(refusal(&session, &of_stranger).await, Code::UnknownSigner);
+    let operations = vec![good().operations[0].clone(); 12_000];
+    let oversize = Envelope { operations, ..good() }.sign(&bank);
+    assert_eq!(refusal(&session, &oversize).await, Code::TooLarge);
+    let operations = vec![good().operations[0].clone(); 100_000];
+    let enormous = Envelope { operations, ..good() }.sign(&bank);
+    let error = session.submit_signed(&enormous).await.unwrap_err();
+    let sent = matches!(error, ClientError::Connection(ConnectionError::TooLarge { .. }));
+    assert!(sent, "not even sent: {error}");
+    assert_eq!(session.info().await.unwrap().transactions, 0, "none of it was recorded");
+    authority.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeated_transaction_answers_with_the_first_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = setup(folder.path(), 4);
+    let mut running = Vec::new();
+    for index in 0..4 {
+        running.push(Running::start(folder.path(), index).await);
+    }
+    let bank = read_key(&member_key(folder.path(), "bank")).unwrap();
+    let to = network.genesis().organisation("bank").unwrap();
+    let issue = MoneyIssue { currency: "EUR".into(), to, amount: Minor::new(5) };
+    let operations = vec![Operation::IssueMoney(issue)];
+    let transaction = Envelope { operations, ..envelope(&network, &bank) }.sign(&bank);
+
+    // The same bytes through several sessions at once, and once more afterwards.
+    let sessions: Vec<_> = (0..3).map(|_| Session::open(&network, &bank).unwrap()).collect();
+    let (a, b, c) = tokio::join!(
+        sessions[0].submit_signed(&transaction),
+        sessions[1].submit_signed(&transaction),
+        sessions[2].submit_signed(&transaction),
+    );
+    let first = a.unwrap().row;
+    assert_eq!((b.unwrap().row, c.unwrap().row), (first.clone(), first.clone()));
+    assert_eq!(sessions[0].submit_signed(&transaction).await.unwrap().row, first);
+    let account = key(Table::Account, &[to.as_bytes(), b"EUR"]);
+    let account: AccountRow = sessions[0].row(account).await.unwrap().unwrap();
+    assert_eq!(account.available, Minor::new(5), "issued once");
+    for authority in running {
+        authority.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_in_use_and_a_foreign_key_are_said_clearly() {
+    let folder = tempfile::tempdir().unwrap();
+    setup(folder.path(), 2);
+    let config = |index| {
+        NodeConfig::read(&authority_folder(folder.path(), &format!("authority-{index}"))).unwrap()
+    };
+    let (_stop, stopped) = watch::channel(false);
+
+    let port = config(0).listen[0].rsplit('/').next().unwrap().parse().unwrap();
+    let _taken = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let error = node::run(config(0), stopped.clone(), |_| {}).await.unwrap_err();
+    assert!(matches!(error, NodeError::Network(_)), "{error}");
+    assert!(error.to_string().contains(&port.to_string()), "{error}");
+
+    let stolen = NodeConfig { key: config(0).key, ..config(1) };
+    let error = node::run(stolen, stopped.clone(), |_| {}).await.unwrap_err();
+    assert!(matches!(error, NodeError::NotMyKey { .. }), "{error}");
+
+    let nowhere = NodeConfig { data: config(1).key.join("below"), ..config(1) };
+    let error = node::run(nowhere, stopped, |_| {}).await.unwrap_err();
+    assert!(matches!(error, NodeError::Storage(_)), "{error}");
 }
