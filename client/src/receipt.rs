@@ -5,11 +5,11 @@ use crate::network::committee;
 use kerbholz_consensus::{Checkpoint, CheckpointError, CommitteeError};
 use kerbholz_ledger::codec::{self, DecodeError};
 use kerbholz_ledger::genesis::Genesis;
-use kerbholz_ledger::receipt::{Proof, ProofError};
+use kerbholz_ledger::receipt::{PROOF_BYTES_MAX, Proof, ProofError};
 use serde::{Deserialize, Serialize};
 
 /// Most bytes of an encoded receipt.
-pub const RECEIPT_BYTES_MAX: usize = 2 << 20;
+pub const RECEIPT_BYTES_MAX: usize = PROOF_BYTES_MAX + Checkpoint::BYTES_MAX;
 
 /// A transaction, what became of it, its place in the log, and a quorum's word for the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,3 +69,6 @@ impl Receipt {
         Ok(codec::decode::<Self, RECEIPT_BYTES_MAX>(bytes)?)
     }
 }
+
+#[cfg(test)]
+mod tests;
