@@ -79,7 +79,7 @@ impl Commit {
     /// Puts a header and its blocks together, as read from disk or made by the commit rule.
     ///
     /// This proves that the blocks are the listed ones, not that the order is the committee's:
-    /// an auditor or a [`Checkpoint`](crate::Checkpoint) does.
+    /// an [`Auditor`](crate::Auditor) or a [`Checkpoint`](crate::Checkpoint) does.
     ///
     /// # Errors
     /// [`CommitError::WrongBlocks`] when the blocks are not the listed ones.

@@ -178,12 +178,11 @@ pub enum Offence {
 /// Why a node stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HaltReason {
-    /// Two proposals of one slot are both final: more than `f` authorities are faulty.
-    TwoFinalProposals {
-        /// One.
-        first: BlockRef,
-        /// The other.
-        second: BlockRef,
+    /// A proposal is final and skipped at once: more than `f` authorities are faulty. The faults
+    /// reported before say who.
+    Contradiction {
+        /// The proposal.
+        proposal: BlockRef,
     },
     /// A quorum signed another outcome than ours: our state is damaged or our software differs.
     StateDiverged {

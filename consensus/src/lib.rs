@@ -9,6 +9,7 @@
 #![no_std]
 extern crate alloc;
 
+pub mod audit;
 pub mod authority_set;
 pub mod block;
 pub mod checkpoint;
@@ -35,6 +36,7 @@ pub mod types;
 #[cfg(test)]
 mod testing;
 
+pub use audit::{AuditError, Auditor};
 pub use authority_set::AuthoritySet;
 pub use block::{
     BLOCK_BYTES_MAX, Block, Draft, Header, ITEM_BYTES_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_ITEMS_MAX,

@@ -97,3 +97,6 @@ pub(crate) fn apply(dag: &mut Dag, head: &mut Head, commit: &Commit) {
     *head = Head::of(commit);
     dag.raise_gc_round(head.leader_round.minus(dag.committee().gc_depth()));
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,8 +25,9 @@ pub(crate) enum Decision {
     Skip,
     /// Not yet known.
     Undecided,
-    /// Two proposals are final: more than `f` authorities are faulty.
-    Conflict(BlockRef, BlockRef),
+    /// This proposal is final and skipped at once: more than `f` authorities are faulty. Two final
+    /// proposals are such a case too, since the voters for one are against the other.
+    Conflict(BlockRef),
 }
 
 /// The decided slots from `from` on, in order, up to the first undecided one.
@@ -49,16 +50,13 @@ pub(crate) fn decide(dag: &Dag, from: Round) -> Vec<(Round, Decision)> {
 
 /// Decides a slot by the two rounds above it (§3.2).
 pub(crate) fn direct(dag: &Dag, round: Round) -> Decision {
-    if is_skipped(dag, round) {
-        return Decision::Skip;
-    }
-    let mut committed = proposals(dag, round).filter(|&proposal| {
-        is_quorum(dag, round.plus(2), |entry| entry.certifies == Some(proposal))
-    });
-    match (committed.next(), committed.next()) {
-        (Some(first), Some(second)) => Decision::Conflict(first, second),
-        (Some(proposal), None) => Decision::Commit(proposal),
-        (None, _) => Decision::Undecided,
+    let committed = proposals(dag, round)
+        .find(|&proposal| is_quorum(dag, round.plus(2), |entry| entry.certifies == Some(proposal)));
+    match (committed, is_skipped(dag, round)) {
+        (Some(proposal), false) => Decision::Commit(proposal),
+        (None, true) => Decision::Skip,
+        (None, false) => Decision::Undecided,
+        (Some(proposal), true) => Decision::Conflict(proposal),
     }
 }
 
@@ -106,3 +104,6 @@ fn is_quorum(dag: &Dag, round: Round, holds: impl Fn(&Entry) -> bool) -> bool {
         dag.round(round).filter(|entry| holds(entry)).map(|entry| entry.block.author()).collect();
     dag.committee().is_quorum(authors)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! What the tests share: committees with fixed keys, and blocks made by hand.
 
+pub(crate) mod drawing;
+pub(crate) mod random;
 pub(crate) mod world;
 
 use alloc::vec::Vec;
@@ -90,5 +92,16 @@ impl Random {
     /// Below `bound`.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
+    }
+
+    /// True in `percent` of all cases.
+    pub(crate) fn chance(&mut self, percent: u64) -> bool {
+        self.next() % 100 < percent
+    }
+
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for at in (1..items.len()).rev() {
+            items.swap(at, self.below(at + 1));
+        }
     }
 }

@@ -381,8 +381,8 @@ fn decode_resume(bytes: &[u8]) -> Option<(Round, Round)> {
 
 fn halted(reason: &HaltReason) -> String {
     match reason {
-        HaltReason::TwoFinalProposals { first, second } => format!(
-            "{first} and {second} are both final: more authorities are faulty than the network \
+        HaltReason::Contradiction { proposal } => format!(
+            "{proposal} is final and skipped at once: more authorities are faulty than the network \
              tolerates; compare the authorities' ledgers with `kerbholz audit replay`"
         ),
         HaltReason::StateDiverged { checkpoint, executed } => format!(

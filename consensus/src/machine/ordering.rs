@@ -26,8 +26,8 @@ impl Consensus {
             for (round, decision) in decisions {
                 match decision {
                     Decision::Commit(leader) => self.commit(leader),
-                    Decision::Conflict(first, second) => {
-                        return self.halt(HaltReason::TwoFinalProposals { first, second });
+                    Decision::Conflict(proposal) => {
+                        return self.halt(HaltReason::Contradiction { proposal });
                     }
                     Decision::Skip | Decision::Undecided => (),
                 }
