@@ -290,5 +290,12 @@ fn compare_money(state: &dyn Read) -> Result<Vec<CurrencyBalance>, BalanceError>
         balances.push(CurrencyBalance { currency, money });
         Ok::<_, BalanceError>(())
     })?;
-    Ok(balances)
+    match accounts.into_iter().next() {
+        None => Ok(balances),
+        Some((code, (available, held))) => {
+            let currency = String::from_utf8_lossy(&code).into_owned();
+            let (what, found) = ("issued", available + held);
+            Err(BalanceError::Money { what, currency, kept: 0, found })
+        }
+    }
 }

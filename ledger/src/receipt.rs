@@ -15,8 +15,9 @@ use crate::transaction::UnverifiedTransaction;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// Most bytes of an encoded proof: the rows of the largest transaction fit several times over.
-pub const PROOF_BYTES_MAX: usize = 4 << 20;
+/// Most bytes of an encoded proof. A transaction of 64 KiB that does nothing but split a lot into
+/// as many lots as fit makes about half of it.
+pub const PROOF_BYTES_MAX: usize = 8 << 20;
 
 /// What a transaction did, and the way to the log's root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

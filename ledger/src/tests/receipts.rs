@@ -7,8 +7,9 @@ use crate::footprint::Dimension;
 use crate::id::{Digest, TransactionId};
 use crate::operation::{DeclaredFootprint, LotDeclaration, Operation};
 use crate::quantity::{Milligrams, Quantity, Unit};
-use crate::receipt::{Proof, ProofError};
-use crate::transaction::Transaction;
+use crate::receipt::{PROOF_BYTES_MAX, Proof, ProofError};
+use crate::transaction::{OPERATIONS_MAX, TRANSACTION_BYTES_MAX, Transaction};
+use crate::transformation::FAN_MAX;
 use std::vec::Vec;
 
 fn declaration() -> Operation {
@@ -126,4 +127,34 @@ fn a_refusal_is_proved_like_anything_else() {
     let mut other = proof;
     other.transaction = Some(std::vec![1]);
     assert!(matches!(other.log_root(), Err(ProofError::Transaction(_))));
+}
+
+/// Many small outputs are what makes the most rows of the fewest bytes.
+#[test]
+fn the_largest_transaction_still_gets_a_receipt() {
+    let mut names = Names::new(World::new());
+    check_in(&mut names, "declare l0 amount=18446744073709551615mg -> ok");
+    let outputs = std::vec!["p:1pc:0mg"; FAN_MAX].join(",");
+    let line = std::format!("transform in=l0:250000000000000000mg tolerance=1000000 out={outputs}");
+    let mut operations = Vec::new();
+    let mut transaction = None;
+    while operations.len() < OPERATIONS_MAX {
+        operations.push(names.asked(&line));
+        let larger = names.world.sign(&keypair("printer"), operations.clone());
+        if larger.bytes().len() > TRANSACTION_BYTES_MAX {
+            break;
+        }
+        transaction = Some(larger);
+    }
+    let bytes = transaction.expect("a transaction").bytes();
+    assert!(bytes.len() > TRANSACTION_BYTES_MAX * 9 / 10);
+    let effects = names.world.commit(std::vec![Item::decode(&bytes)]);
+    let executed = effects.executed[0].clone();
+    assert_eq!(executed.result, Ok(()));
+    let leaves = effects.log_leaves;
+    let proof = Proof::of(&names.world.state, executed, Some(bytes), leaves).expect("proof");
+    let encoded = proof.encode();
+    assert!(encoded.len() < PROOF_BYTES_MAX / 2, "{} bytes", encoded.len());
+    let decoded = Proof::decode(&encoded).expect("decode");
+    assert_eq!(decoded.log_root(), Ok(effects.log_root));
 }
