@@ -2,6 +2,7 @@
 //!
 //! `world` is a small network on an in-memory state, `table` the language the rules are written in.
 
+mod arithmetic;
 mod codec;
 mod golden;
 mod log;

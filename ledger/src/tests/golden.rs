@@ -171,10 +171,10 @@ fn a_history() {
     let ledger = query::ledger(&table.world.state).expect("ledger");
     assert_eq!(
         ledger.state_digest.to_string(),
-        "0f85edaf27ec214dccc8cbda910f38455b4528c4b89a18960d9be9e40175265a"
+        "29808045beecaaa53066750a97d8257830d0d2f2fd7441185e02ca36d6973af8"
     );
     assert_eq!(
         ledger.log_root.to_string(),
-        "edccfe74e04768dae6ecc069def7625a41994866f7af4ab03de4862353481cd6"
+        "8686002c977c15da540727129dc90e0dcb838a2ccdea7bd8eb554ad1c371de9a"
     );
 }

@@ -69,7 +69,7 @@ fn who_belongs_to_whom_and_what_serves_what() {
     let accounts = query::accounts(state, member("rail")).expect("accounts");
     assert_eq!((accounts.len(), accounts[0].1.available.get()), (1, 7));
     assert_eq!(query::accounts(state, member("maker")), Ok(Vec::new()));
-    assert_eq!(query::factor_set(state, base_set()).expect("set").expect("set").factors, 7);
+    assert_eq!(query::factor_set(state, base_set()).expect("set").expect("set").factors, 8);
     assert!(query::factor(state, &factor_ref("grid")).expect("factor").is_some());
     assert_eq!(query::factor(state, &factor_ref("none")), Ok(None));
     assert!(query::meter(state, member("meter")).expect("meter").is_some());

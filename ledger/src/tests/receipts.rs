@@ -8,6 +8,7 @@ use crate::id::{Digest, TransactionId};
 use crate::operation::{DeclaredFootprint, LotDeclaration, Operation};
 use crate::quantity::{Milligrams, Quantity, Unit};
 use crate::receipt::{PROOF_BYTES_MAX, Proof, ProofError};
+use crate::rejection::{Code, Rejection};
 use crate::transaction::{OPERATIONS_MAX, TRANSACTION_BYTES_MAX, Transaction};
 use crate::transformation::FAN_MAX;
 use std::vec::Vec;
@@ -97,6 +98,10 @@ fn each_way_to_be_wrong_has_its_error() {
     let result = with(&|proof| proof.executed.leaf += 1);
     assert!(matches!(result, Err(ProofError::OtherLeaf { .. })), "{result:?}");
     let result = with(&|proof| proof.executed.writes.reverse());
+    assert_eq!(result, Err(ProofError::Rows));
+    // What was refused changed nothing.
+    let rejection = Rejection { code: Code::Overflow, operation: 0 };
+    let result = with(&|proof| proof.executed.result = Err(rejection));
     assert_eq!(result, Err(ProofError::Rows));
     let result = with(&|proof| _ = proof.inclusion.path.pop());
     assert!(matches!(result, Err(ProofError::Inclusion(_))), "{result:?}");

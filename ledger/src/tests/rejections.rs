@@ -135,6 +135,9 @@ const METERS: &str = "
     reset    meter by=maker from=9 to=2                      -> ok
     reading  g by=meter from=9 to=12                         -> register_gap
     reading  g by=meter from=2 to=12                         -> ok
+    # The factor ends within the period.
+    wait     ms=3600000000                                   -> 0 executed
+    reading  h by=meter from=12 to=13 begin=-60000           -> factor_not_valid_then
 ";
 
 const LOTS: &str = "
@@ -148,6 +151,8 @@ const LOTS: &str = "
     declare  a amount=1kg mass=1g                        -> mass_mismatch
     declare  a amount=3s mass=1g                         -> mass_mismatch
     declare  a amount=1g factor=huge                     -> overflow
+    # Fits, but would fill the totals that everybody shares.
+    declare  a amount=1mg factor=large                   -> overflow
     declare  a factor=none                               -> unknown_factor
     declare  a factor=old                                -> factor_not_valid_then
     declare  a imported=negative                         -> import_invalid
@@ -195,6 +200,7 @@ const TRANSFORMATIONS: &str = "
     transform in=p:1g out=x:1g:1g does=burn:1pc:powder               -> unit_mismatch
     transform in=p:1g out=x:1g:1g does=burn:1kg:old                  -> factor_not_valid_then
     transform in=p:1g out=x:1g:1g does=burn:1g:huge                  -> overflow
+    transform in=p:1g out=x:1g:1g does=burn:1mg:large                -> overflow
     transform in=none:1g out=x:1g:1g                                 -> unknown_lot
     transform in=r:1g out=x:1g:1g                                    -> not_owner
     transform in=p:1001g out=x:1g:1g                                 -> not_enough
@@ -302,7 +308,7 @@ const COMPLETIONS: &str = "
     complete o by=printer in=bare:1g out=waste:10pc:1g:waste outcome=failed -> missing_dimension
     complete o by=printer out=bracket:10pc:0g                        -> missing_dimension
     complete o by=printer in=given:100g,powder:100g out=bracket:10pc:200g -> cap_exceeded
-    complete o by=printer in=given:100g,powder:50g out=bracket:5pc:150g outcome=partial -> cap_exceeded
+    complete o by=printer in=given:100g out=bracket:5pc:100g outcome=partial -> cap_exceeded
     complete o by=printer in=given:100g out=bracket:10pc:100g        -> ok
 ";
 

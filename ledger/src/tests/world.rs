@@ -91,6 +91,7 @@ pub fn factors() -> Vec<Factor> {
         factor("grid", Quantity::new(3_600_000, Unit::Joule), &grid),
         factor("haul", Quantity::new(1_000_000, Unit::KilogramMetre), &haul),
         huge,
+        factor("large", Quantity::new(1, Unit::Milligram), &[(climate, 1 << 90)]),
         old,
         factor("powder", kilogram, &powder),
         proxy,
