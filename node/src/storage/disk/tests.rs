@@ -208,3 +208,18 @@ fn write_until_killed(world: &World, path: &Path) {
         std::thread::park();
     }
 }
+
+/// Also when there is no state to contradict it: an own block carries the mark of the ledger along.
+#[test]
+fn a_ledger_behind_its_mark_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let mut storage = open(root.path()).unwrap();
+    fill(&mut storage);
+    storage.append_blocks(&[world().stored(0, 9)]).unwrap();
+    drop(storage);
+    fs::remove_dir_all(root.path().join("state")).unwrap();
+    let segment = files(&root.path().join("ledger")).pop().unwrap();
+    super::super::testing::truncate(&segment, 88);
+    let error = open(root.path()).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("commit 6 was recorded"), "{error}");
+}

@@ -70,3 +70,13 @@ fn memory_and_disk_answer_alike() {
     let mut disk = super::super::DiskStorage::open(root.path(), genesis, OWN).unwrap();
     assert_eq!(answers(&mut disk), answers(&mut MemoryStorage::new(OWN)));
 }
+
+#[test]
+fn forgetting_synced_blocks_syncs_no_others() {
+    let mut storage = MemoryStorage::new(OWN);
+    storage.append_blocks(&[world().stored(1, 1), world().stored(0, 1)]).unwrap();
+    storage.append_blocks(&[world().stored(1, 2)]).unwrap();
+    storage.forget_through(Round(1)).unwrap();
+    storage.crash();
+    assert_eq!(storage.recover().blocks, []);
+}
