@@ -260,7 +260,7 @@ impl Block {
         &self.0.signature
     }
 
-    /// The blocks it builds on, which are also its votes (§2.1).
+    /// The blocks it builds on, which are also its votes (§3.1).
     pub fn parents(&self) -> &[BlockRef] {
         &self.0.header.parents
     }

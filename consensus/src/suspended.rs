@@ -181,3 +181,6 @@ impl Suspended {
         complete
     }
 }
+
+#[cfg(test)]
+mod tests;

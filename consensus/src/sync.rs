@@ -187,3 +187,6 @@ fn candidates(
     let start = attempts as usize % all.len().max(1);
     (0..all.len()).map(move |step| all[(start + step) % all.len()])
 }
+
+#[cfg(test)]
+mod tests;

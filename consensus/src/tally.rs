@@ -157,3 +157,6 @@ fn contradiction(author: AuthorityIndex, vote: &Vote, executed: &Statement) -> O
         Finding::Offence(author, Offence::Divergence { vote, executed })
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+use super::*;
+use crate::testing::committee;
+
+fn reference(round: u64, author: usize) -> BlockRef {
+    BlockRef { round: Round(round), ..committee(4).genesis()[author] }
+}
+
+fn peer(index: u16) -> AuthorityIndex {
+    AuthorityIndex(index)
+}
+
+/// Authority 0 of four, connected to all, with these bounds: 25 ms delay, 100 ms timeout.
+fn fetcher() -> Fetcher {
+    let parameters = Parameters { fetch_references_max: 3, ..Parameters::lan() };
+    let mut fetcher = Fetcher::new(peer(0), 4, &parameters);
+    (1..4).for_each(|index| fetcher.connect(peer(index), Instant(0)));
+    fetcher
+}
+
+fn ask(fetcher: &mut Fetcher, at: u64) -> Vec<(u16, Vec<BlockRef>)> {
+    fetcher.poll(Instant(at)).into_iter().map(|(peer, list)| (peer.0, list)).collect()
+}
+
+#[test]
+fn a_reference_waits_for_its_stream_first() {
+    let mut fetcher = fetcher();
+    let wanted = reference(5, 2);
+    fetcher.want(wanted, [peer(3), peer(1), peer(2)], Instant(0));
+    assert_eq!(ask(&mut fetcher, 24), []);
+    assert_eq!(fetcher.next_poll(), Some(Instant(36)), "no busy loop of polls");
+    fetcher.forget(&wanted);
+    assert_eq!(ask(&mut fetcher, 36), []);
+}
+
+#[test]
+fn the_hints_are_asked_in_turn_two_at_a_time_at_most() {
+    let mut fetcher = fetcher();
+    let wanted = reference(5, 2);
+    fetcher.want(wanted, [peer(3), peer(1), peer(2)], Instant(0));
+    assert_eq!(ask(&mut fetcher, 25), [(3, [wanted].to_vec())]);
+    assert_eq!(ask(&mut fetcher, 100), []);
+    assert_eq!(ask(&mut fetcher, 125), [(1, [wanted].to_vec())], "the first took too long");
+    assert_eq!(ask(&mut fetcher, 300), [], "two are asked already");
+    fetcher.finish(peer(3), Instant(310));
+    assert_eq!(ask(&mut fetcher, 310), [(2, [wanted].to_vec())]);
+}
+
+#[test]
+fn who_does_not_know_is_followed_by_the_next_at_once_and_then_with_pauses() {
+    let mut fetcher = fetcher();
+    let wanted = reference(5, 2);
+    fetcher.want(wanted, [peer(3), peer(1), peer(2)], Instant(0));
+    let mut asked = Vec::new();
+    let mut now = 25;
+    for _ in 0..8 {
+        let requests = ask(&mut fetcher, now);
+        let [(from, _)] = requests[..] else { panic!("one request at {now}: {requests:?}") };
+        asked.push((from, now));
+        fetcher.finish(peer(from), Instant(now));
+        now = fetcher.wanted[&wanted].due.0;
+    }
+    let order: Vec<u16> = asked.iter().map(|(from, _)| *from).collect();
+    assert!(order.starts_with(&[3, 1, 2]) && order[3..].contains(&3), "{order:?}");
+    assert_eq!(asked[2].1, 25, "all three at once: {asked:?}");
+    assert!(asked[7].1 >= asked[4].1 + 200, "then with pauses: {asked:?}");
+}
+
+#[test]
+fn one_request_per_peer_with_the_lowest_rounds_first() {
+    let mut fetcher = fetcher();
+    for round in [9, 8, 7, 6, 5] {
+        fetcher.want(reference(round, 1), [peer(1); 3], Instant(0));
+    }
+    let requests = ask(&mut fetcher, 25);
+    let list = |rounds: [u64; 3]| rounds.map(|round| reference(round, 1)).to_vec();
+    assert_eq!(requests[0], (1, list([5, 6, 7])), "{requests:?}");
+    fetcher.disconnect(peer(2), Instant(30));
+    fetcher.collect(Round(9));
+    assert_eq!((ask(&mut fetcher, 500), fetcher.len()), (Vec::new(), 0));
+}
+
+#[test]
+fn nobody_else_is_asked_than_who_is_connected() {
+    let mut fetcher = fetcher();
+    (1..3).for_each(|index| fetcher.disconnect(peer(index), Instant(0)));
+    fetcher.connect(peer(0), Instant(0));
+    fetcher.want(reference(5, 1), [peer(1), peer(2), peer(9)], Instant(0));
+    assert_eq!(ask(&mut fetcher, 25), [(3, [reference(5, 1)].to_vec())]);
+    fetcher.disconnect(peer(3), Instant(30));
+    assert_eq!(ask(&mut fetcher, 1_000), []);
+    fetcher.connect(peer(2), Instant(1_000));
+    assert_eq!(ask(&mut fetcher, 1_001), [(2, [reference(5, 1)].to_vec())]);
+}
