@@ -41,7 +41,8 @@ const HOUR: Milliseconds = Milliseconds::new(60 * 60 * 1000);
 const DAY: Milliseconds = Milliseconds::new(24 * 60 * 60 * 1000);
 
 /// Terms of an order, with defaults that suit a small one: an hour to accept, a day to deliver, a
-/// day to confirm, mass balanced to a thousandth, climate and energy declared.
+/// day to confirm, mass balanced to a thousandth, climate declared (many published factors declare
+/// no more).
 #[derive(Clone, Debug)]
 pub struct Order {
     terms: OrderTerms,
@@ -65,7 +66,7 @@ impl Order {
                 carbon_price: None,
                 predicted_climate: None,
                 climate_cap: None,
-                required: DimensionSet::of(&[Dimension::Energy, Dimension::Climate]),
+                required: DimensionSet::of(&[Dimension::Climate]),
                 mass_tolerance_ppm: 1_000,
                 accept_by: now.saturating_add(HOUR),
                 deliver_by: now.saturating_add(DAY),
@@ -101,6 +102,26 @@ impl Order {
         self.terms.settlement = Settlement::Account { currency: currency.to_owned() };
         self.terms.price = Minor::new(minor);
         self.terms.hold = Minor::new(minor);
+        self
+    }
+
+    /// The price in minor units, paid outside the ledger, which only records what is owed.
+    pub fn price_outside(mut self, currency: &str, minor: u64) -> Self {
+        self.terms.settlement = Settlement::External { currency: currency.to_owned() };
+        self.terms.price = Minor::new(minor);
+        self.terms.hold = Minor::new(minor);
+        self
+    }
+
+    /// What is owed when the buyer cancels after acceptance, in minor units; at most the price.
+    pub fn cancel_fee(mut self, minor: u64) -> Self {
+        self.terms.cancel_fee = Minor::new(minor);
+        self
+    }
+
+    /// Who keeps the footprint of a failure: the provider, unless agreed otherwise.
+    pub fn failure(mut self, bearer: FailureBearer) -> Self {
+        self.terms.failure = bearer;
         self
     }
 

@@ -3,11 +3,11 @@
 //! Everything that acts ([`crate::Machine`], [`crate::Organisation`], [`crate::Meter`],
 //! [`crate::Publisher`]) is a session with the right verbs.
 
-use crate::connection::{Connection, ConnectionConfig, ConnectionError};
+use crate::connection::{Connection, ConnectionConfig, ConnectionError, Timeouts};
 use crate::error::ClientError;
 use crate::events::Events;
 use crate::network::Network;
-use crate::protocol::{Answer, Call, NodeInfo, ROWS_MAX, Refusal, Request, Subscription};
+use crate::protocol::{Answer, Call, KEYS_MAX, NodeInfo, ROWS_MAX, Refusal, Request, Subscription};
 use crate::receipt::Receipt;
 use crate::wire::{Authority, PeerKey};
 use backon::BackoffBuilder;
@@ -84,6 +84,18 @@ impl Session {
     /// # Errors
     /// [`ClientError::Connection`] when no connection can be prepared.
     pub fn open(network: &Network, key: &Keypair) -> Result<Self, ClientError> {
+        Self::open_within(network, key, Timeouts::default())
+    }
+
+    /// As [`Session::open`], with timeouts of one's own.
+    ///
+    /// # Errors
+    /// As [`Session::open`].
+    pub fn open_within(
+        network: &Network,
+        key: &Keypair,
+        timeouts: Timeouts,
+    ) -> Result<Self, ClientError> {
         let genesis = network.genesis();
         let count = genesis.authorities.len();
         // Sessions spread over the authorities by their keys, or all would ask the first one.
@@ -96,7 +108,8 @@ impl Session {
             }
         };
         let authorities = (0..count).map(authority).collect();
-        let config = ConnectionConfig::new(key.seed(), *network.id().as_bytes(), authorities);
+        let mut config = ConnectionConfig::new(key.seed(), *network.id().as_bytes(), authorities);
+        config.timeouts = timeouts;
         let connection = Connection::open(config)?;
         let seen = AtomicU64::new(0);
         let inner = Inner { network: network.clone(), key: key.clone(), connection, first, seen };
@@ -295,16 +308,29 @@ impl Session {
     /// # Errors
     /// [`ClientError::BadAnswer`] when it is not of this type.
     pub async fn row<T: DeserializeOwned>(&self, key: Vec<u8>) -> Result<Option<T>, ClientError> {
-        let values = match self.call(Request::Get { keys: vec![key] }).await? {
-            Answer::Rows(values) => values,
-            other => return Err(unexpected(other)),
-        };
-        match values.into_iter().next().ok_or(ClientError::BadAnswer)? {
-            None => Ok(None),
-            Some(bytes) => {
-                codec::decode_trusted(&bytes).map(Some).map_err(|_| ClientError::BadAnswer)
+        self.rows(vec![key]).await?.pop().ok_or(ClientError::BadAnswer)
+    }
+
+    /// The rows of several keys of one type, in the order of the keys.
+    ///
+    /// # Errors
+    /// [`ClientError::BadAnswer`] when one is not of this type.
+    pub async fn rows<T: DeserializeOwned>(
+        &self,
+        keys: Vec<Vec<u8>>,
+    ) -> Result<Vec<Option<T>>, ClientError> {
+        let mut rows = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(KEYS_MAX) {
+            let values = match self.call(Request::Get { keys: keys.to_vec() }).await? {
+                Answer::Rows(values) if values.len() == keys.len() => values,
+                other => return Err(unexpected(other)),
+            };
+            for value in values {
+                let row = value.map(|bytes| codec::decode_trusted(&bytes)).transpose();
+                rows.push(row.map_err(|_| ClientError::BadAnswer)?);
             }
         }
+        Ok(rows)
     }
 
     /// Up to `limit` rows whose key starts with `prefix` and is not below `from`, ascending.

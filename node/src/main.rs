@@ -1,2 +1,7 @@
-//! The `kerbholz` command.
-fn main() {}
+//! The `kerbholz` program: see [`cli`] for its commands.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -28,12 +28,29 @@ pub use judge::{Booked, Outcome, Verdict};
 pub use measure::{Measure, Ratio};
 
 use kerbholz_ledger::factor::Standing;
-use kerbholz_ledger::footprint::{EvidenceTier, Footprint};
+use kerbholz_ledger::footprint::{Dimension, EvidenceTier, Footprint};
 pub use kerbholz_ledger::operation::SinkKind;
 use kerbholz_ledger::quantity::{Milligrams, Minor, Quantity};
 use kerbholz_ledger::transformation::{AllocationRule, OutputRole};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// Reads an amount such as `1.5 kg` as a whole number of base units.
+///
+/// # Errors
+/// [`Reason`]: what is no amount, has no known unit, or is not whole.
+pub fn quantity(text: &str) -> Result<Quantity, Reason> {
+    measure::evaluate(text, |_| None)?.quantity()
+}
+
+/// Reads a climate impact such as `1.2 kg CO2e` in nanograms.
+///
+/// # Errors
+/// [`Reason`]: what is no mass of CO2e, or not whole.
+pub fn climate(text: &str) -> Result<i128, Reason> {
+    let not_whole = || Reason::NotWhole { text: text.to_owned(), unit: Dimension::Climate.unit() };
+    factors::impact(Dimension::Climate, text)?.whole().ok_or_else(not_whole)
+}
 
 /// A scenario that can be played: every name resolved, every amount whole, every figure cited.
 #[derive(Clone, Debug, PartialEq, Eq)]

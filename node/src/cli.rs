@@ -1,0 +1,193 @@
+//! The command line: what can be typed, and the way from there to a report and an exit code.
+//!
+//! Every command is a function from its arguments to a [`output::Report`] or a [`CliError`]; only
+//! [`output`] prints. [`context`] finds the network, keys and ids that arguments name, [`amount`]
+//! reads what people write, [`view`] shows rows. `docs/cli.md` is the manual.
+
+mod amount;
+mod context;
+mod dev;
+mod error;
+mod factor;
+mod find;
+mod footprint;
+mod key;
+mod lot;
+mod machine;
+mod meter;
+mod money;
+mod network;
+mod order;
+mod output;
+mod receipt;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use context::Context;
+use error::CliError;
+use output::{Output, Report};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+const ABOUT: &str = "\
+A ledger for machines that order from machines, with the footprint of every order.
+
+Start here:
+  kerbholz dev                a local network with two machines, ready for the first order
+  kerbholz order place ...    the line that `dev` prints: a press orders a part of a printer
+  kerbholz order --help       accept, start, complete, confirm
+  kerbholz footprint ORDER    what it cost in energy, material and climate
+  kerbholz receipt get ORDER --out FILE; kerbholz receipt verify FILE --genesis GENESIS";
+
+const AFTER: &str = "\
+Names: a member is named by its name or its id; `--as NAME` signs with DIR/members/NAME.key.
+Ids may be cut to 6 or more digits where they stay unambiguous; ORDER may be `latest`, and LOT the
+name of a product, which means the oldest of your lots that has enough of it.
+Amounts have their unit: \"1.5 kg\", \"3.2 kWh\", \"12 pieces\", \"25.00 EUR\", \"2h\".
+
+Exit codes: 0 done, 1 failed for another reason, 2 wrong usage, 3 rejected by the ledger,
+4 no authority reached or no answer in time, 5 verification failed, 6 a file or data directory.
+With --json, one JSON document on stdout, and errors as one on stderr.";
+
+/// Everything that can be typed.
+#[derive(Parser)]
+#[command(name = "kerbholz", version, about = ABOUT, after_help = AFTER, max_term_width = 100)]
+#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands.
+#[derive(Args, Clone, Debug)]
+pub struct Global {
+    /// The network's folder (for `node`: the authority's)
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Everywhere",
+        value_name = "DIR",
+        env = "KERBHOLZ_DIR"
+    )]
+    #[arg(default_value = "kerbholz-data/dev")]
+    dir: PathBuf,
+    /// Print JSON for programs
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    json: bool,
+    /// How long to try to reach an authority
+    #[arg(long, global = true, help_heading = "Everywhere", value_name = "TIME")]
+    #[arg(default_value = "10s", value_parser = amount::span)]
+    timeout: Duration,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Keep a local network up, with two machines to try things with
+    Dev(dev::DevArgs),
+    /// Make the files of a new network
+    Init(network::InitArgs),
+    /// Run an authority
+    Node(network::NodeArgs),
+    /// Show how the authorities are
+    Status,
+    /// Make or show a key file
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Enrol, list, show and revoke machines, and change their keys
+    #[command(subcommand)]
+    Machine(machine::MachineCommand),
+    /// Enrol meters and book what they counted
+    #[command(subcommand)]
+    Meter(meter::MeterCommand),
+    /// Publish and list emission factors
+    #[command(subcommand)]
+    Factor(factor::FactorCommand),
+    /// Issue money and show accounts
+    #[command(subcommand)]
+    Money(money::MoneyCommand),
+    /// Place orders, and everything that follows
+    #[command(subcommand)]
+    Order(Box<order::OrderCommand>),
+    /// Declare, list, hand over and book out lots
+    #[command(subcommand)]
+    Lot(lot::LotCommand),
+    /// Show the footprint of a lot or an order
+    Footprint(footprint::FootprintArgs),
+    /// Get and verify receipts
+    #[command(subcommand)]
+    Receipt(receipt::ReceiptCommand),
+    /// Print shell completions, e.g. `kerbholz completions bash`
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the program: parses, executes, prints, and says how it ended.
+pub fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let json = arguments.iter().any(|argument| argument == "--json");
+    match Cli::try_parse_from(&arguments) {
+        Ok(cli) => execute(cli),
+        Err(error) if json && error.use_stderr() => {
+            let text = error.render().to_string();
+            Output::new(json).fail(&CliError::Usage(text.trim_end().to_owned()))
+        }
+        Err(error) => {
+            // Nothing can be done about a closed terminal.
+            let _ = error.print();
+            match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+                _ => ExitCode::from(error::USAGE),
+            }
+        }
+    }
+}
+
+fn execute(cli: Cli) -> ExitCode {
+    let output = Output::new(cli.global.json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return output.fail(&CliError::Other(format!("cannot start threads: {error}")));
+        }
+    };
+    let result = runtime.block_on(dispatch(cli, &output));
+    // A connection's task may still be dialling; nobody waits for it.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    match result.and_then(|report| output.print(&report)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output.fail(&error),
+    }
+}
+
+async fn dispatch(cli: Cli, output: &Output) -> Result<Report, CliError> {
+    let Cli { global, command } = cli;
+    let context = Context::new(&global);
+    match command {
+        Command::Dev(args) => dev::run(&context, args, output).await,
+        Command::Init(args) => network::init(&context, args),
+        Command::Node(args) => network::node(&context, args, output).await,
+        Command::Status => network::status(&context).await,
+        Command::Key(command) => key::run(command),
+        Command::Machine(command) => machine::run(&context, command).await,
+        Command::Meter(command) => meter::run(&context, command).await,
+        Command::Factor(command) => factor::run(&context, command).await,
+        Command::Money(command) => money::run(&context, command).await,
+        Command::Order(command) => order::run(&context, *command, output).await,
+        Command::Lot(command) => lot::run(&context, command).await,
+        Command::Footprint(args) => footprint::run(&context, args).await,
+        Command::Receipt(command) => receipt::run(&context, command).await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "kerbholz", &mut script);
+            Ok(Report::text_only(String::from_utf8_lossy(&script).into_owned()))
+        }
+    }
+}

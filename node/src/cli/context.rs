@@ -1,0 +1,128 @@
+//! What the arguments of every command come down to: the network's folder, its keys, and sessions.
+
+use super::Global;
+use super::error::CliError;
+use kerbholz_client::connection::Timeouts;
+use kerbholz_client::ledger::keys::Keypair;
+use kerbholz_client::ledger::quantity::CommitIndex;
+use kerbholz_client::{Machine, Meter, Network, Organisation, Publisher, Session};
+use kerbholz_node::files;
+use kerbholz_node::setup::member_key;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// File in the network's folder that keeps the newest commit that this user's commands have seen:
+/// the next command reads nothing older, whichever authority answers it.
+const SEEN_FILE: &str = "seen";
+
+/// The network's folder, and how long to try to reach the network.
+#[derive(Clone, Debug)]
+pub struct Context {
+    dir: PathBuf,
+    timeout: Duration,
+}
+
+impl Context {
+    /// From the arguments that every command understands.
+    pub fn new(global: &Global) -> Self {
+        Self { dir: global.dir.clone(), timeout: global.timeout }
+    }
+
+    /// The network's folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The network whose files are in the folder.
+    ///
+    /// # Errors
+    /// [`CliError::Network`].
+    pub fn network(&self) -> Result<Network, CliError> {
+        Ok(Network::open(&self.dir)?)
+    }
+
+    /// The key file of a member: a name in the folder, or a path.
+    pub fn key_file(&self, name: &str) -> PathBuf {
+        let path = Path::new(name);
+        let is_path = path.components().count() > 1;
+        if is_path { path.to_owned() } else { member_key(&self.dir, name) }
+    }
+
+    /// The key of a member that this user has.
+    ///
+    /// # Errors
+    /// [`CliError::File`] when there is no such file, or it is no key.
+    pub fn key(&self, name: &str) -> Result<Keypair, CliError> {
+        Ok(files::read_key(&self.key_file(name))?)
+    }
+
+    fn session(&self, key: &Keypair) -> Result<Session, CliError> {
+        let timeouts = Timeouts { overall: self.timeout, ..Timeouts::default() };
+        let session = Session::open_within(&self.network()?, key, timeouts)?;
+        // Without the file, reads may be a moment older: no reason to fail.
+        if let Ok(text) = std::fs::read_to_string(self.dir.join(SEEN_FILE))
+            && let Ok(commit) = text.trim().parse()
+        {
+            session.catch_up_with(CommitIndex::new(commit));
+        }
+        Ok(session)
+    }
+
+    /// A session that only reads: anybody may.
+    ///
+    /// # Errors
+    /// [`CliError::Network`] and [`CliError::Client`].
+    pub fn reader(&self) -> Result<Session, CliError> {
+        self.session(&files::new_key()?)
+    }
+
+    /// A session of this member, or one that only reads.
+    ///
+    /// # Errors
+    /// As [`Self::reader`], and [`CliError::File`].
+    pub fn session_of(&self, name: Option<&str>) -> Result<Session, CliError> {
+        match name {
+            Some(name) => self.session(&self.key(name)?),
+            None => self.reader(),
+        }
+    }
+
+    /// A machine's session.
+    ///
+    /// # Errors
+    /// As [`Self::session_of`]; [`CliError::Client`] when the key is no member's.
+    pub async fn machine(&self, name: &str) -> Result<Machine, CliError> {
+        Ok(Machine::over(self.session_of(Some(name))?).await?)
+    }
+
+    /// An organisation's session.
+    ///
+    /// # Errors
+    /// As [`Self::machine`].
+    pub async fn organisation(&self, name: &str) -> Result<Organisation, CliError> {
+        Ok(Organisation::over(self.session_of(Some(name))?).await?)
+    }
+
+    /// A meter's session.
+    ///
+    /// # Errors
+    /// As [`Self::machine`].
+    pub async fn meter(&self, name: &str) -> Result<Meter, CliError> {
+        Ok(Meter::over(self.session_of(Some(name))?).await?)
+    }
+
+    /// A publisher's session.
+    ///
+    /// # Errors
+    /// As [`Self::machine`].
+    pub async fn publisher(&self, name: &str) -> Result<Publisher, CliError> {
+        Ok(Publisher::over(self.session_of(Some(name))?).await?)
+    }
+
+    /// Keeps how far a session has seen, for the next command.
+    pub fn keep_seen(&self, session: &Session) {
+        let text = format!("{}\n", session.seen().get());
+        // A folder that cannot be written costs freshness of the next read, nothing else.
+        let _ = files::write(&self.dir.join(SEEN_FILE), text.as_bytes(), false);
+    }
+}

@@ -1,0 +1,212 @@
+//! `kerbholz dev`: a local network that stays up, with two machines to try things with.
+//!
+//! [`authorities`] keeps the processes running; [`world`] sets up members, factors, money and a
+//! first lot, each only where it is missing, so that an interrupted first run is finished by the
+//! next one.
+
+mod authorities;
+mod world;
+
+use super::context::Context;
+use super::error::CliError;
+use super::output::{Output, Report};
+use authorities::Authorities;
+use clap::Args;
+use kerbholz_client::ClientError;
+use kerbholz_client::network::GENESIS_FILE;
+use kerbholz_node::config::Pace;
+use kerbholz_node::files::FileError;
+use kerbholz_node::setup::Setup;
+use serde_json::json;
+use std::fs::{File, TryLockError};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long the authorities may take to find one another.
+const AGREEMENT_MAX: Duration = Duration::from_secs(60);
+/// How often they are asked whether they have.
+const AGREEMENT_POLL: Duration = Duration::from_millis(200);
+
+/// What the network is to be like, the first time.
+#[derive(Args)]
+#[command(after_help = "Example:\n  kerbholz dev                 in kerbholz-data/dev\n  \
+    kerbholz dev --dir /tmp/try  somewhere else\n\nCtrl-C stops it cleanly; the next `kerbholz dev` \
+    goes on where it was. To begin anew, remove the folder.")]
+pub struct DevArgs {
+    /// How many authorities, when the network is made
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=16))]
+    authorities: u16,
+    /// Port of the first authority, when the network is made; any free ones without it
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+/// Keeps the network up until Ctrl-C.
+pub async fn run(context: &Context, args: DevArgs, output: &Output) -> Result<Report, CliError> {
+    let _lock = lock(context.dir())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let is_new = !context.dir().join(GENESIS_FILE).exists();
+    if is_new {
+        create(context.dir(), &args)?;
+    }
+    let network = context.network()?;
+    let names: Vec<String> =
+        network.genesis().authorities.iter().map(|one| one.name.clone()).collect();
+    output.remark(&format!(
+        "Starting {} authorities in {} ...",
+        names.len(),
+        context.dir().display()
+    ));
+    let authorities = Authorities::start(context.dir(), &names, *output)?;
+    let serve = async {
+        authorities.wait_ready().await?;
+        wait_agreed(context, names.len()).await?;
+        world::set_up(context, output).await?;
+        output.print(&guide(context, names.len()))?;
+        std::future::pending::<()>().await;
+        Ok(())
+    };
+    let result: Result<(), CliError> = tokio::select! {
+        result = serve => result,
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+    };
+    output.remark("Stopping ...");
+    authorities.stop().await;
+    result.map(|()| Report::nothing())
+}
+
+fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, CliError> {
+    signal(kind).map_err(|error| CliError::Other(format!("cannot listen for signals: {error}")))
+}
+
+/// Holds the folder, so that no second `dev` starts the same authorities.
+fn lock(dir: &Path) -> Result<File, CliError> {
+    let path = dir.join("dev.lock");
+    let failed = |source| FileError::Io { path: path.clone(), source };
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    let file = File::create(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let dir = dir.display();
+            Err(CliError::Other(format!("`kerbholz dev` runs in {dir} already: use that one")))
+        }
+        Err(TryLockError::Error(source)) => Err(failed(source).into()),
+    }
+}
+
+fn create(dir: &Path, args: &DevArgs) -> Result<(), CliError> {
+    let setup = Setup {
+        name: "dev".into(),
+        authorities: args.authorities,
+        host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        port: args.port,
+        pace: Pace::Lan,
+        organisations: vec![world::BUYERS.into(), world::MAKERS.into()],
+        publishers: vec![world::PUBLISHER.into()],
+        currency: world::CURRENCY.into(),
+    };
+    setup.create(dir)?;
+    Ok(())
+}
+
+/// Waits until every authority is connected with all others.
+async fn wait_agreed(context: &Context, count: usize) -> Result<(), CliError> {
+    let session = context.reader()?;
+    let agreed = async {
+        for index in 0..count {
+            loop {
+                match session.info_of(index).await {
+                    Ok(info) if usize::from(info.connected) >= count => break,
+                    Ok(_) | Err(ClientError::Connection(_)) => {}
+                    Err(error) => return Err(CliError::from(error)),
+                }
+                tokio::time::sleep(AGREEMENT_POLL).await;
+            }
+        }
+        Ok(())
+    };
+    tokio::time::timeout(AGREEMENT_MAX, agreed)
+        .await
+        .unwrap_or(Err(ClientError::TimedOut("the authorities' agreement").into()))
+}
+
+/// What to type next, ready to be copied.
+fn guide(context: &Context, authorities: usize) -> Report {
+    let program = program();
+    let dir = context.dir().display();
+    let is_default = context.dir() == Path::new("kerbholz-data/dev");
+    let folder =
+        if is_default { String::new() } else { format!(" --dir {}", quoted(&dir.to_string())) };
+    let line = |rest: &str| format!("{program}{folder} {rest}");
+    let place = line(
+        "order place bracket --quantity \"1 piece\" --from printer --as press --price \"25.00 EUR\"",
+    );
+    let next = [
+        line("order accept latest --as printer"),
+        line("order start latest --as printer"),
+        line(
+            "order complete latest --as printer --use \"PA12 powder:120 g\" --use \"electricity:1.8 kWh\" \
+             --make \"bracket=1 piece,mass=100 g\" --waste \"spent powder=20 g\"",
+        ),
+        line("order confirm latest --as press"),
+        line("footprint latest"),
+        line("receipt get latest --out bracket.receipt"),
+        format!(
+            "{program} receipt verify bracket.receipt --genesis {}",
+            quoted(&context.dir().join(GENESIS_FILE).display().to_string())
+        ),
+    ];
+    let text = format!(
+        "A network of {authorities} authorities is up in {dir}. Ctrl-C stops it, the next `dev` goes \
+         on.\n\nPlace the first order, in another terminal:\n\n  {place}\n\nThen:\n\n  {}",
+        next.join("\n  ")
+    );
+    let json = json!({
+        "ready": true, "dir": context.dir(), "authorities": authorities, "place": place, "next": next,
+    });
+    Report::new(text, json)
+}
+
+/// How this program is called from here: by its name where the shell finds it, else by its path.
+fn program() -> String {
+    let Ok(path) = std::env::current_exe() else { return "kerbholz".into() };
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let in_path = std::env::split_paths(&folders).any(|folder| folder.join("kerbholz") == path);
+    if in_path {
+        return "kerbholz".into();
+    }
+    let here: PathBuf = std::env::current_dir().unwrap_or_default();
+    match path.strip_prefix(&here) {
+        // A bare name would be looked for in the PATH.
+        Ok(below) => quoted(&Path::new(".").join(below).display().to_string()),
+        Err(_) => quoted(&path.display().to_string()),
+    }
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn words_survive_a_shell() {
+        assert_eq!(quoted("target/release/kerbholz"), "target/release/kerbholz");
+        assert_eq!(quoted("my data"), "'my data'");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

@@ -1,0 +1,121 @@
+//! How a command fails: a stable code for programs, a sentence for people, an exit code for shells.
+
+use kerbholz_client::ClientError;
+use kerbholz_client::network::NetworkFileError;
+use kerbholz_client::protocol::Refusal;
+use kerbholz_client::receipt::ReceiptError;
+use kerbholz_node::files::FileError;
+use kerbholz_node::node::NodeError;
+use kerbholz_node::scenario::ScenarioError;
+use kerbholz_node::setup::SetupError;
+
+/// Exit code of a failure without a code of its own.
+pub const OTHER: u8 = 1;
+/// Exit code of arguments that make no sense.
+pub const USAGE: u8 = 2;
+/// Exit code of a refusal by the ledger.
+pub const REJECTED: u8 = 3;
+/// Exit code of a network that gives no answer.
+pub const UNREACHABLE: u8 = 4;
+/// Exit code of something that proves nothing.
+pub const UNVERIFIED: u8 = 5;
+/// Exit code of a file or data directory that cannot be used.
+pub const FILE: u8 = 6;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The arguments contradict each other, or name nothing that exists.
+    #[error("{0}")]
+    Usage(String),
+    /// The network, or the ledger.
+    #[error("{}{}", .0, hint(.0))]
+    Client(#[from] ClientError),
+    /// A receipt.
+    #[error("the receipt does not verify: {0}")]
+    Receipt(#[from] ReceiptError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A network's files.
+    #[error(transparent)]
+    Network(#[from] NetworkFileError),
+    /// A new network.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A file of factors.
+    #[error(transparent)]
+    Factors(#[from] ScenarioError),
+    /// An authority.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl CliError {
+    /// Nobody is called this, or nothing has this id.
+    pub fn no_such(kind: &str, name: &str, list: &str) -> Self {
+        Self::Usage(format!("there is no {kind} {name:?}: see `{list}`"))
+    }
+
+    /// The stable name of the reason, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Usage(_) => "usage",
+            Self::Client(ClientError::Rejected { rejection, .. }) => rejection.code.name(),
+            Self::Client(ClientError::Refused(Refusal::Rejected(code))) => code.name(),
+            Self::Client(ClientError::Unknown(_)) => "unknown",
+            Self::Client(ClientError::NotEnrolled) => "not_enrolled",
+            _ => match self.exit_code() {
+                UNREACHABLE => "unreachable",
+                UNVERIFIED => "unverified",
+                FILE => "file",
+                USAGE => "usage",
+                _ => "failed",
+            },
+        }
+    }
+
+    /// What the process answers.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Setup(SetupError::Genesis(_) | SetupError::Ports { .. }) => {
+                USAGE
+            }
+            Self::Client(error) => client_exit_code(error),
+            Self::Receipt(_) => UNVERIFIED,
+            Self::File(_) | Self::Network(_) | Self::Setup(SetupError::File(_)) => FILE,
+            Self::Factors(_) => FILE,
+            Self::Node(NodeError::Network(_) | NodeError::Driver(_) | NodeError::Thread(_)) => {
+                OTHER
+            }
+            Self::Node(_) => FILE,
+            Self::Setup(SetupError::NoPort { .. }) | Self::Other(_) => OTHER,
+        }
+    }
+}
+
+const fn client_exit_code(error: &ClientError) -> u8 {
+    match error {
+        ClientError::Rejected { .. } | ClientError::Refused(Refusal::Rejected(_)) => REJECTED,
+        ClientError::Refused(Refusal::BadRequest) | ClientError::BadAnswer => OTHER,
+        ClientError::Refused(_)
+        | ClientError::Undecided { .. }
+        | ClientError::TimedOut(_)
+        | ClientError::Connection(_) => UNREACHABLE,
+        ClientError::BadReceipt(_) => UNVERIFIED,
+        ClientError::NotEnrolled | ClientError::Unknown(_) => OTHER,
+    }
+}
+
+/// What helps most people who see this error.
+const fn hint(error: &ClientError) -> &'static str {
+    match error {
+        ClientError::Connection(_) => {
+            "\nIs the network running? A local one is started with `kerbholz dev`."
+        }
+        _ => "",
+    }
+}

@@ -1,0 +1,66 @@
+//! What clap cannot know at compile time, and what the manual promises.
+
+use super::*;
+use clap::CommandFactory;
+
+#[test]
+fn the_commands_are_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_command_says_what_it_does() {
+    fn check(command: &clap::Command) {
+        assert!(command.get_about().is_some(), "{} has no description", command.get_name());
+        for argument in command.get_arguments() {
+            let described = argument.get_help().is_some() || argument.is_hide_set();
+            let name = argument.get_id();
+            assert!(described, "{} {name} has no description", command.get_name());
+        }
+        command.get_subcommands().for_each(check);
+    }
+    check(&Cli::command());
+}
+
+#[test]
+fn the_help_documents_the_exit_codes() {
+    let help = Cli::command().render_help().to_string();
+    let codes = "Exit codes: 0 done, 1 failed for another reason, 2 wrong usage, 3 rejected by the ledger,\n\
+                 4 no authority reached or no answer in time, 5 verification failed, 6 a file or data directory.";
+    assert!(help.contains(codes), "{help}");
+    let codes = [
+        error::OTHER,
+        error::USAGE,
+        error::REJECTED,
+        error::UNREACHABLE,
+        error::UNVERIFIED,
+        error::FILE,
+    ];
+    assert_eq!(codes, [1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn the_manual_names_every_command() {
+    let manual = include_str!("../../../docs/cli.md");
+    fn check(path: &str, command: &clap::Command, manual: &str) {
+        let path = format!("{path} {}", command.get_name());
+        if command.has_subcommands() {
+            command.get_subcommands().for_each(|one| check(&path, one, manual));
+        } else {
+            assert!(manual.contains(&path), "docs/cli.md does not mention `{path}`");
+        }
+    }
+    Cli::command().get_subcommands().for_each(|one| check("kerbholz", one, manual));
+}
+
+#[test]
+fn completions_can_be_made() {
+    let mut script = Vec::new();
+    clap_complete::generate(
+        clap_complete::Shell::Bash,
+        &mut Cli::command(),
+        "kerbholz",
+        &mut script,
+    );
+    assert!(String::from_utf8(script).unwrap().contains("footprint"));
+}

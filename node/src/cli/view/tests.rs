@@ -1,0 +1,42 @@
+use super::*;
+
+#[test]
+fn quantities_are_shown_in_the_largest_unit_that_fits() {
+    let table = [
+        (0, Unit::Joule, "0 J"),
+        (3_599, Unit::Joule, "3599 J"),
+        (3_600, Unit::Joule, "1 Wh"),
+        (6_480_000, Unit::Joule, "1.8 kWh"),
+        (999, Unit::Milligram, "999 mg"),
+        (120_000, Unit::Milligram, "120 g"),
+        (1_234_567, Unit::Milligram, "1.235 kg"),
+        (1_999_999, Unit::Milligram, "2 kg"),
+        (12, Unit::Piece, "12 piece"),
+        (5_000_000, Unit::KilogramMetre, "5 tkm"),
+        (u64::MAX, Unit::Second, "5124095576030431.004 h"),
+    ];
+    for (amount, unit, shown) in table {
+        assert_eq!(quantity(Quantity::new(amount, unit)), shown);
+    }
+}
+
+#[test]
+fn components_keep_their_substance_and_sign() {
+    let table = [
+        (Dimension::Climate, 342_060_000_000, "342.06 g CO2e"),
+        (Dimension::BiogenicUptake, -1_833_000_000_000, "-1.833 kg CO2e"),
+        (Dimension::AbioticDepletion, 87, "87 ng Sb-eq"),
+        (Dimension::Energy, 3_600_000, "1 kWh"),
+        (Dimension::Climate, i128::MAX, "170141183460469231731687.304 t CO2e"),
+    ];
+    for (dimension, value, shown) in table {
+        assert_eq!(component(dimension, value), shown);
+    }
+}
+
+#[test]
+fn times_are_utc_and_absurd_ones_do_no_harm() {
+    assert_eq!(time(Timestamp::new(1_700_000_000_000)), "2023-11-14T22:13:20Z");
+    assert_eq!(time(Timestamp::ZERO), "never");
+    assert_eq!(time(Timestamp::new(u64::MAX)), "18446744073709551615 ms");
+}
