@@ -82,7 +82,8 @@ pub struct MeterKind {
     pub register: u64,
 }
 
-/// `Enrol`: signed by the organisation. Refused when the key is known or does not prove itself.
+/// `Enrol`: signed by the organisation's signing or owner key. Refused when a key is known, weak (see
+/// [`PublicKey::is_weak`]), or the signing key does not prove itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Enrolment {
     /// What for people. 1 to 64 bytes.
@@ -121,7 +122,8 @@ pub struct KeyRotation {
     pub key_proof: Signature,
 }
 
-/// `Revoke`: signed by the organisation.
+/// `Revoke`: signed by the organisation's signing or owner key. A later revocation may bring the end
+/// forward, never put it off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revocation {
     /// Whose membership ends.
@@ -143,7 +145,7 @@ pub struct FactorPublication {
     pub factors: Vec<Factor>,
 }
 
-/// `IssueMoney`: signed by the currency's issuer.
+/// `IssueMoney`: signed by the signing key of the currency's issuer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MoneyIssue {
     /// ISO 4217 code or a consortium's own. 1 to 16 bytes.
@@ -154,7 +156,7 @@ pub struct MoneyIssue {
     pub amount: Minor,
 }
 
-/// `RedeemMoney`: signed by the organisation that gives it back.
+/// `RedeemMoney`: signed by the signing key of the organisation that gives it back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MoneyRedemption {
     /// The currency.
@@ -240,6 +242,11 @@ pub struct ImportedFootprint {
 }
 
 /// `DeclareLot`: signed by the machine that will own it. Derived with evidence, default without.
+///
+/// Where the factor or document does not declare them, the ledger books what it knows itself: the
+/// lot's mass as [`crate::footprint::Dimension::Material`], and for a factor per joule the amount as
+/// [`crate::footprint::Dimension::Energy`] (in readings and activities as well). One source books at
+/// most 2^90 of any dimension's unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LotDeclaration {
     /// What it is. 1 to 64 bytes.
@@ -263,7 +270,8 @@ pub struct Portion {
     pub amount: u64,
 }
 
-/// `TransferLot`: signed by the owner. The receiver gets a new lot with the share of the footprint.
+/// `TransferLot`: signed by the owner, a machine or organisation. The receiver gets a new lot with the
+/// share of the footprint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LotTransfer {
     /// What.
@@ -290,7 +298,7 @@ pub enum SinkKind {
     BaseLoad,
 }
 
-/// `SinkLot`: signed by the owner.
+/// `SinkLot`: signed by the owner, a machine or organisation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LotSink {
     /// What.

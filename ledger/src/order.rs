@@ -73,9 +73,10 @@ pub struct OrderTerms {
     pub carbon_price: Option<CarbonPrice>,
     /// Predicted climate footprint of the whole quantity, ng CO2e. Needed for a carbon price.
     pub predicted_climate: Option<i128>,
-    /// Most climate footprint of the whole quantity, ng CO2e: a completion above it is refused.
+    /// Most climate footprint of the whole quantity, ng CO2e: a completion whose products are above
+    /// it (in proportion, when partial) is refused.
     pub climate_cap: Option<i128>,
-    /// Dimensions that the completion must declare, or it is refused.
+    /// Dimensions that the completion must declare, however it ends, or it is refused.
     pub required: DimensionSet,
     /// Largest difference of mass in and mass out, in millionths of mass in.
     pub mass_tolerance_ppm: u32,

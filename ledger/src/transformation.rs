@@ -31,7 +31,8 @@ pub enum OutputRole {
     Product,
     /// Useful as well.
     ByProduct,
-    /// Of no use here; may be an input elsewhere.
+    /// Of no use here; may be an input elsewhere. Its mass is booked as a source of the dimension
+    /// waste, carried by the outputs that have weight.
     Waste,
 }
 
@@ -63,7 +64,8 @@ pub enum AllocationRule {
 }
 
 /// Lots to lots. Refused when an input is not the signer's, when more is taken than there is, when
-/// mass in and out differ by more than the tolerance, or when no output has weight.
+/// mass in and out differ by more than the tolerance, or when no output has weight. What is made with
+/// neither inputs nor activities declares no dimension: not declared is not zero.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transformation {
     /// What goes in: material, parts, drawn energy, services. No lot twice.
@@ -99,7 +101,9 @@ pub enum Outcome {
     Failed,
 }
 
-/// `CompleteOrder`: signed by the provider of a started order.
+/// `CompleteOrder`: signed by the provider of a started order. The product lots are held for the order
+/// until it is confirmed, and then the buyer's; by-products and waste stay with the provider. In a
+/// failure every output is waste, and all of them go to who bears it by the terms.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Completion {
     /// The order.
