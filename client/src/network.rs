@@ -6,6 +6,7 @@
 use kerbholz_consensus::{CommitDigest, Committee, CommitteeConfig, CommitteeError, PublicKey};
 use kerbholz_ledger::genesis::{Genesis, GenesisAuthority, GenesisError};
 use kerbholz_ledger::id::NetworkId;
+use kerbholz_ledger::keys::Keypair;
 use libp2p::Multiaddr;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -140,6 +141,21 @@ pub fn read_genesis(path: &Path) -> Result<Genesis, NetworkFileError> {
         .validate()
         .map_err(|source| NetworkFileError::Genesis { path: path.to_owned(), source })?;
     Ok(genesis)
+}
+
+/// Reads a key file: 64 hexadecimal digits, as `kerbholz key new` and `machine enrol` write them.
+///
+/// # Errors
+/// [`NetworkFileError`] names the file and what is wrong with it.
+pub fn read_key(path: &Path) -> Result<Keypair, NetworkFileError> {
+    let read = |source| NetworkFileError::Read { path: path.to_owned(), source };
+    let text = std::fs::read_to_string(path).map_err(read)?;
+    let mut seed = [0; 32];
+    hex::decode_to_slice(text.trim(), &mut seed).map_err(|_| NetworkFileError::Malformed {
+        path: path.to_owned(),
+        reason: "a key file holds 64 hexadecimal digits".to_owned(),
+    })?;
+    Ok(Keypair::from_seed(&seed))
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, NetworkFileError> {

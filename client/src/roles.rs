@@ -17,7 +17,7 @@ use kerbholz_ledger::operation::{
 };
 use kerbholz_ledger::order::OrderState;
 use kerbholz_ledger::quantity::{CommitIndex, Milligrams, Minor, Quantity, Timestamp, Unit};
-use kerbholz_ledger::rows::{MemberRow, MeterRow, OrderRow, Table, key};
+use kerbholz_ledger::rows::{LotRow, MemberRow, MeterRow, OrderRow, Table, key};
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -244,6 +244,14 @@ impl Machine {
         let lot = LotDeclaration { product, quantity, mass, footprint, evidence };
         let applied = self.submit(vec![Operation::DeclareLot(lot)]).await?;
         Ok(applied.lot(0, 0))
+    }
+
+    /// What this machine owns, oldest first.
+    ///
+    /// # Errors
+    /// [`ClientError::Connection`] and [`ClientError::Refused`].
+    pub async fn lots(&self) -> Result<Vec<(LotId, LotRow)>, ClientError> {
+        self.lots_of(self.id).await
     }
 
     /// Makes lots into lots without an order; the new lots are `lot(0, output)` of the answer.

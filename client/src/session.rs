@@ -29,6 +29,8 @@ use std::time::{Duration, SystemTime};
 const LIFETIME: Milliseconds = Milliseconds::new(10 * 60 * 1000);
 /// How long a node is asked to wait for finality before the SDK asks again.
 const WAIT_MS: u32 = 5_000;
+/// Most lots that [`Session::lots_of`] lists.
+const LOTS_MAX: usize = 100_000;
 /// How long the SDK keeps trying to learn what became of a transaction.
 const SUBMIT_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -348,6 +350,44 @@ impl Session {
             Answer::Page(rows) => Ok(rows),
             other => Err(unexpected(other)),
         }
+    }
+
+    /// All rows whose key starts with `prefix`, ascending, each without the prefix; at most `most`.
+    ///
+    /// # Errors
+    /// As [`Session::scan`].
+    pub async fn scan_all(&self, prefix: Vec<u8>, most: usize) -> Result<Vec<Row>, ClientError> {
+        let mut rows = Vec::new();
+        let mut from = prefix.clone();
+        while rows.len() < most {
+            let page = self.scan(prefix.clone(), from, ROWS_MAX).await?;
+            // Pages are bounded by bytes too: only an empty one is the last.
+            let Some((last, _)) = page.last() else { break };
+            from = [last.as_slice(), &[0]].concat();
+            for (key, value) in page {
+                let rest = key.get(prefix.len()..).ok_or(ClientError::BadAnswer)?;
+                rows.push((rest.to_vec(), value));
+            }
+        }
+        rows.truncate(most);
+        Ok(rows)
+    }
+
+    /// The lots that a member owns and of which something remains, oldest first.
+    ///
+    /// # Errors
+    /// As [`Session::scan`].
+    pub async fn lots_of(&self, owner: MemberId) -> Result<Vec<(LotId, LotRow)>, ClientError> {
+        let index = self.scan_all(key(Table::LotByOwner, &[owner.as_bytes()]), LOTS_MAX).await?;
+        let id = |(key, _): Row| key.try_into().map(LotId::new).map_err(|_| ClientError::BadAnswer);
+        let ids: Vec<LotId> = index.into_iter().map(id).collect::<Result<_, _>>()?;
+        let keys = ids.iter().map(|id| key(Table::Lot, &[id.as_bytes()])).collect();
+        let rows: Vec<Option<LotRow>> = self.rows(keys).await?;
+        // A lot may have been emptied since the index was read.
+        let lots = ids.into_iter().zip(rows).filter_map(|(id, row)| Some((id, row?)));
+        let mut lots: Vec<_> = lots.filter(|(_, row)| row.quantity.amount > 0).collect();
+        lots.sort_by_key(|(id, row)| (row.created_at, *id));
+        Ok(lots)
     }
 
     /// Everything that happens from a place on; resumes by itself at another authority.

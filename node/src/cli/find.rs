@@ -9,7 +9,7 @@ use kerbholz_client::ledger::factor::{Factor, FactorRef};
 use kerbholz_client::ledger::id::{FactorSetId, LotId, MemberId, OrderId, TransactionId};
 use kerbholz_client::ledger::operation::Portion;
 use kerbholz_client::ledger::rows::{
-    FactorSetRow, LotRow, MemberKind, MemberRow, OrderRow, Table, key,
+    FactorSetRow, LotRow, MemberKind, MemberRow, OrderRow, Row, Table, key,
 };
 use kerbholz_client::protocol::ROWS_MAX;
 use serde::de::DeserializeOwned;
@@ -21,21 +21,8 @@ const DIGITS_MIN: usize = 6;
 const ROWS_SCANNED_MAX: usize = 100_000;
 
 /// The keys of a table (without the prefix) with their values, ascending.
-pub async fn scan_bytes(
-    session: &Session,
-    prefix: Vec<u8>,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, CliError> {
-    let mut rows = Vec::new();
-    let mut from = prefix.clone();
-    while rows.len() < ROWS_SCANNED_MAX {
-        let page = session.scan(prefix.clone(), from, ROWS_MAX).await?;
-        let Some((last, _)) = page.last() else { break };
-        from = [last.as_slice(), &[0]].concat();
-        let rest = |key: Vec<u8>| key.get(prefix.len()..).unwrap_or_default().to_vec();
-        // Pages are bounded by bytes too: only an empty one is the last.
-        rows.extend(page.into_iter().map(|(key, value)| (rest(key), value)));
-    }
-    Ok(rows)
+pub async fn scan_bytes(session: &Session, prefix: Vec<u8>) -> Result<Vec<Row>, CliError> {
+    Ok(session.scan_all(prefix, ROWS_SCANNED_MAX).await?)
 }
 
 /// The rows of a table whose keys are ids, decoded.
@@ -56,17 +43,6 @@ pub async fn scan<T: DeserializeOwned>(
 async fn index(session: &Session, table: Table, of: &[u8; 32]) -> Result<Vec<[u8; 32]>, CliError> {
     let rows = scan_bytes(session, key(table, &[of])).await?;
     Ok(rows.into_iter().filter_map(|(id, _)| id.try_into().ok()).collect())
-}
-
-/// The lots that a member owns and of which something remains, oldest first.
-pub async fn lots_of(session: &Session, owner: MemberId) -> Result<Vec<(LotId, LotRow)>, CliError> {
-    let ids = index(session, Table::LotByOwner, owner.as_bytes()).await?;
-    let keys = ids.iter().map(|id| key(Table::Lot, &[id])).collect();
-    let rows: Vec<Option<LotRow>> = session.rows(keys).await?;
-    let pairs = ids.into_iter().map(LotId::new).zip(rows);
-    let mut lots: Vec<_> = pairs.filter_map(|(id, row)| Some((id, row?))).collect();
-    lots.sort_by_key(|(id, lot)| (lot.created_at, *id));
-    Ok(lots)
 }
 
 /// The orders of a machine (as buyer or provider), or all of them; oldest first.
@@ -214,7 +190,7 @@ pub async fn lot(
     }
     if let Some(owner) = owner {
         let free = |row: &LotRow| row.held_for.is_none();
-        let own = lots_of(session, owner).await?;
+        let own = session.lots_of(owner).await?;
         candidates.extend(own.into_iter().filter(|(_, row)| free(row)));
     }
     let of_product: Vec<_> =

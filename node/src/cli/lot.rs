@@ -51,7 +51,7 @@ pub enum LotCommand {
         #[arg(long = "as", value_name = "MACHINE")]
         by: String,
     },
-    /// Book a lot out of the ledger, e.g. `kerbholz lot sink "spent powder" --kind disposed --as printer`
+    /// Book a lot out, e.g. `kerbholz lot sink "spent powder" --kind disposed --as printer`
     Sink {
         /// The lot, with `:AMOUNT` where it is not all of it
         #[arg(value_parser = amount::share)]
@@ -174,7 +174,7 @@ async fn list(context: &Context, owner: Option<&str>) -> Result<Report, CliError
     let session = context.reader()?;
     let members = Members::load(&session).await?;
     let lots = match owner {
-        Some(name) => find::lots_of(&session, members.find(name, OWNERS)?.0).await?,
+        Some(name) => session.lots_of(members.find(name, OWNERS)?.0).await?,
         None => {
             let rows = find::scan::<LotRow>(&session, Table::Lot).await?;
             let left = rows.into_iter().filter(|(_, row)| row.quantity.amount > 0);

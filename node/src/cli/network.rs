@@ -18,8 +18,8 @@ use tracing_subscriber::EnvFilter;
 
 /// What a new network is to be like.
 #[derive(Args)]
-#[command(after_help = "Example:\n  kerbholz --dir rail init --name rail --organisation forge \
-    --organisation printworks --publisher agency\n  kerbholz --dir rail/authorities/authority-0 node")]
+#[command(after_help = "Example:\n  kerbholz init --dir rail --name rail --organisation forge \
+    --organisation printworks --publisher agency\n  kerbholz node --dir rail/authorities/authority-0")]
 pub struct InitArgs {
     /// What people call the network
     #[arg(long, default_value = "kerbholz")]

@@ -19,7 +19,8 @@ use std::path::{Path, PathBuf};
 /// What can be done with receipts.
 #[derive(Subcommand)]
 pub enum ReceiptCommand {
-    /// Get the proof of an order's completion or of a transaction, e.g. `kerbholz receipt get latest --out bracket.receipt`
+    /// Get the proof of an order's completion or of a transaction, e.g. `kerbholz receipt get
+    /// latest --out bracket.receipt`
     Get {
         /// An order (`latest`, an id, or the beginning of one) or a transaction
         what: String,
@@ -27,7 +28,8 @@ pub enum ReceiptCommand {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// Verify a receipt offline, e.g. `kerbholz receipt verify bracket.receipt --genesis genesis.json`
+    /// Verify a receipt offline, e.g. `kerbholz receipt verify bracket.receipt --genesis
+    /// genesis.json`
     Verify {
         /// The receipt
         file: PathBuf,

@@ -5,7 +5,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::machine::key_for;
 use crate::cli::output::Output;
-use crate::cli::{find, meter, money};
+use crate::cli::{meter, money};
 use kerbholz_client::ledger::factor::FactorRef;
 use kerbholz_client::ledger::id::{FactorSetId, MemberId};
 use kerbholz_client::ledger::keys::Keypair;
@@ -66,7 +66,7 @@ pub async fn set_up(context: &Context, output: &Output) -> Result<(), CliError> 
     }
 
     let printer = context.machine(MAKER).await?;
-    let declared = find::lots_of(&printer, host).await?;
+    let declared = printer.lots().await?;
     if !declared.iter().any(|(_, lot)| lot.product == POWDER) {
         output.remark("Declaring powder ...");
         let mass = Milligrams::new(kilograms(POWDER_KILOGRAMS).amount);
@@ -109,7 +109,7 @@ async fn enrol(
     organisation: &Organisation,
     name: &str,
 ) -> Result<MemberId, CliError> {
-    let owner_key = context.key_file(&format!("{name}.owner")).with_extension("owner.key");
+    let owner_key = context.key_file(&format!("{name}.owner"));
     let path = context.key_file(name);
     // After a rotation the file of the owner key says who it is.
     let key_pair = match kerbholz_node::files::read_key(&owner_key) {

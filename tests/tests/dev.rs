@@ -1,0 +1,194 @@
+//! `kerbholz dev` as a newcomer meets it: the printed lines, copied into a shell, carry an order from
+//! its placement to a verified receipt; what was done survives Ctrl-C, a killed authority and the
+//! death of `dev` itself; and no process is left behind.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long anything may take on a machine that is busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The program: `KERBHOLZ_BIN`, or where cargo puts it beside this test.
+fn program() -> PathBuf {
+    let beside = || {
+        let test = std::env::current_exe().unwrap();
+        test.parent().and_then(Path::parent).unwrap().join("kerbholz")
+    };
+    let path = std::env::var_os("KERBHOLZ_BIN").map_or_else(beside, PathBuf::from);
+    assert!(path.exists(), "{} is missing: cargo build -p kerbholz-node", path.display());
+    path
+}
+
+/// A running `kerbholz dev` and the lines it printed for its user.
+struct Dev {
+    child: Child,
+    lines: Vec<String>,
+}
+
+impl Dev {
+    fn start(folder: &Path) -> Self {
+        let mut child = Command::new(program())
+            .args(["dev", "--dir", "net"])
+            .current_dir(folder)
+            .env_remove("KERBHOLZ_DIR")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut lines = Vec::new();
+        for line in stdout.lines() {
+            lines.push(line.unwrap().trim().to_owned());
+            if lines.last().unwrap().contains("receipt verify") {
+                return Self { child, lines };
+            }
+        }
+        panic!("dev ended with {:?} after printing {lines:?}", child.wait().unwrap());
+    }
+
+    /// The printed lines that are commands, in order.
+    fn commands(&self) -> Vec<&str> {
+        let program = program().display().to_string();
+        self.lines.iter().map(String::as_str).filter(|line| line.starts_with(&program)).collect()
+    }
+
+    fn signal(&self, signal: &str) {
+        kill(self.child.id(), signal);
+    }
+
+    fn wait(&mut self) -> i32 {
+        let mut status = None;
+        until("dev ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap().code().unwrap_or(-1)
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // It has ended already, unless the test failed: then its children end with it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn kill(process: u32, signal: &str) {
+    let status = Command::new("kill").args([signal, &process.to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn shell(folder: &Path, line: &str) -> Output {
+    Command::new("sh").args(["-c", line]).current_dir(folder).output().unwrap()
+}
+
+fn succeed(folder: &Path, line: &str) -> String {
+    let output = shell(folder, line);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{line}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs `kerbholz` with `--json`: its exit code, and what it printed.
+fn json(folder: &Path, arguments: &str) -> (i32, Value) {
+    let program = program().display().to_string();
+    let output = shell(folder, &format!("'{program}' --dir net --json {arguments}"));
+    let printed = if output.status.success() { output.stdout } else { output.stderr };
+    let text = String::from_utf8(printed).unwrap();
+    let value = serde_json::from_str(text.trim()).unwrap_or_else(|_| panic!("{arguments}: {text}"));
+    (output.status.code().unwrap(), value)
+}
+
+/// The processes of authorities of this network: those that name its folder in their arguments.
+fn authorities(folder: &Path) -> Vec<u32> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // A process may end while it is looked at.
+        let arguments = fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+        let here = fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == folder);
+        if here && arguments.contains("net/authorities/") {
+            found.push(id);
+        }
+    }
+    found
+}
+
+fn all_connected(folder: &Path) -> bool {
+    let (code, status) = json(folder, "status");
+    let authorities = status["authorities"].as_array().cloned().unwrap_or_default();
+    code == 0 && authorities.len() == 4 && authorities.iter().all(|one| one["connected"] == 4)
+}
+
+/// A receipt that was tampered with proves nothing, wherever it was.
+fn tamper(folder: &Path) {
+    let receipt = fs::read(folder.join("bracket.receipt")).unwrap();
+    let line = "receipt verify changed.receipt --genesis net/genesis.json";
+    for position in (0..receipt.len()).step_by(receipt.len().div_ceil(24)) {
+        let mut changed = receipt.clone();
+        changed[position] ^= 1;
+        fs::write(folder.join("changed.receipt"), &changed).unwrap();
+        let (code, error) = json(folder, line);
+        let found = (code, error["error"]["code"].as_str());
+        assert_eq!(found, (5, Some("unverified")), "byte {position} of {}", receipt.len());
+    }
+}
+
+#[test]
+fn a_newcomer_copies_the_lines_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = fs::canonicalize(folder.path()).unwrap();
+
+    let mut dev = Dev::start(&folder);
+    let commands = dev.commands();
+    assert!(commands[0].contains("order place"), "{commands:?}");
+    for command in &commands {
+        let printed = succeed(&folder, command);
+        assert!(!printed.is_empty(), "{command} says something");
+    }
+    tamper(&folder);
+    let (code, error) = json(&folder, "order confirm latest --as press");
+    assert_eq!((code, error["error"]["code"].as_str()), (3, Some("wrong_state")));
+    let (code, error) = json(&folder, "order show abcdef");
+    assert_eq!((code, error["error"]["code"].as_str()), (2, Some("usage")));
+    let second = json(&folder, "dev");
+    assert_eq!(second.0, 1, "a second dev in the same folder is refused: {}", second.1);
+
+    dev.signal("-INT");
+    assert_eq!(dev.wait(), 0, "Ctrl-C is no failure");
+    assert_eq!(authorities(&folder), [0_u32; 0], "no authority outlives a stopped dev");
+
+    let mut dev = Dev::start(&folder);
+    let (_, orders) = json(&folder, "order list --as press");
+    assert_eq!(orders["orders"].as_array().unwrap().len(), 1, "{orders}");
+    assert_eq!(orders["orders"][0]["state"], "settled");
+    let before = authorities(&folder);
+    assert_eq!(before.len(), 4);
+    kill(before[0], "-KILL");
+    until("a killed authority is started again", || {
+        let now = authorities(&folder);
+        now.len() == 4 && !now.contains(&before[0])
+    });
+    until("the authorities find one another again", || all_connected(&folder));
+    succeed(&folder, dev.commands()[0]);
+
+    dev.signal("-KILL");
+    dev.wait();
+    until("no authority outlives a killed dev", || authorities(&folder).is_empty());
+}
