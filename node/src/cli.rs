@@ -94,7 +94,7 @@ enum Command {
     Init(network::InitArgs),
     /// Run an authority
     Node(network::NodeArgs),
-    /// Show how the authorities are
+    /// Show how the authorities are, e.g. `kerbholz status --json`
     Status,
     /// Make or show a key file
     #[command(subcommand)]
@@ -170,6 +170,9 @@ fn execute(cli: Cli) -> ExitCode {
 async fn dispatch(cli: Cli, output: &Output) -> Result<Report, CliError> {
     let Cli { global, command } = cli;
     let context = Context::new(&global);
+    if !matches!(command, Command::Node(_)) {
+        network::log(false, "off");
+    }
     match command {
         Command::Dev(args) => dev::run(&context, args, output).await,
         Command::Init(args) => network::init(&context, args),

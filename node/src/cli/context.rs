@@ -53,7 +53,11 @@ impl Context {
     /// # Errors
     /// [`CliError::File`] when there is no such file, or it is no key.
     pub fn key(&self, name: &str) -> Result<Keypair, CliError> {
-        Ok(files::read_key(&self.key_file(name))?)
+        let path = self.key_file(name);
+        if !path.exists() {
+            return Err(CliError::NoKey { path });
+        }
+        Ok(files::read_key(&path)?)
     }
 
     fn session(&self, key: &Keypair) -> Result<Session, CliError> {

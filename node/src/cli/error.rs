@@ -8,6 +8,7 @@ use kerbholz_node::files::FileError;
 use kerbholz_node::node::NodeError;
 use kerbholz_node::scenario::ScenarioError;
 use kerbholz_node::setup::SetupError;
+use std::path::PathBuf;
 
 /// Exit code of a failure without a code of its own.
 pub const OTHER: u8 = 1;
@@ -37,6 +38,24 @@ pub enum CliError {
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Somebody whose key is not here.
+    #[error(
+        "{path}: no such key: act as somebody whose key is here (`kerbholz machine list` shows \
+         them), or have a machine enrolled (`kerbholz machine enrol`)"
+    )]
+    NoKey {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// A folder that is no authority's.
+    #[error(
+        "{path}: no such file: name the folder of an authority, e.g. `kerbholz node --dir \
+         DIR/authorities/authority-0` (`kerbholz init` makes them)"
+    )]
+    NoAuthority {
+        /// Where its configuration was looked for.
+        path: PathBuf,
+    },
     /// A network's files.
     #[error(transparent)]
     Network(#[from] NetworkFileError),
@@ -86,8 +105,8 @@ impl CliError {
             }
             Self::Client(error) => client_exit_code(error),
             Self::Receipt(_) => UNVERIFIED,
-            Self::File(_) | Self::Network(_) | Self::Setup(SetupError::File(_)) => FILE,
-            Self::Factors(_) => FILE,
+            Self::File(_) | Self::NoKey { .. } | Self::NoAuthority { .. } => FILE,
+            Self::Network(_) | Self::Setup(SetupError::File(_)) | Self::Factors(_) => FILE,
             Self::Node(NodeError::Network(_) | NodeError::Driver(_) | NodeError::Thread(_)) => {
                 OTHER
             }

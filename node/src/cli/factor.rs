@@ -26,7 +26,7 @@ pub enum FactorCommand {
         #[arg(long = "as", value_name = "PUBLISHER")]
         by: String,
     },
-    /// List all published factors
+    /// List all published factors, e.g. `kerbholz factor list --json`
     List,
 }
 

@@ -17,7 +17,7 @@ pub enum KeyCommand {
         /// The file; it must not exist yet
         file: PathBuf,
     },
-    /// Show the public key in a file, and the member id it would be enrolled as
+    /// Show a key's public half and the member id it is enrolled as, e.g. `kerbholz key show press.key`
     Show {
         /// The file
         file: PathBuf,

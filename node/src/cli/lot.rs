@@ -31,7 +31,7 @@ pub enum LotCommand {
         #[arg(long = "as", value_name = "MEMBER")]
         owner: Option<String>,
     },
-    /// Show a lot
+    /// Show a lot, e.g. `kerbholz lot show "PA12 powder" --as printer`
     Show {
         /// The lot
         lot: String,
@@ -63,7 +63,7 @@ pub enum LotCommand {
         #[arg(long = "as", value_name = "MACHINE")]
         by: String,
     },
-    /// Show everything that went into a lot, upstream to its sources
+    /// Show everything that went into a lot, e.g. `kerbholz lot tree bracket --as press`
     Tree {
         /// The lot
         lot: String,

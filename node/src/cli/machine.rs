@@ -34,7 +34,7 @@ pub enum MachineCommand {
         #[arg(long = "as", value_name = "ORGANISATION")]
         by: String,
     },
-    /// List all members: organisations, publishers, machines, meters
+    /// List all members, e.g. `kerbholz machine list`
     List,
     /// Show a member, e.g. `kerbholz machine show printer`
     Show {

@@ -22,7 +22,7 @@ pub enum MeterCommand {
     Enrol(EnrolArgs),
     /// Book what a register counted, as a lot of the machine
     Read(ReadArgs),
-    /// Show a meter and its register
+    /// Show a meter and its register, e.g. `kerbholz meter show printer-meter`
     Show {
         /// Name or id
         meter: String,

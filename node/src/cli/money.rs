@@ -24,7 +24,7 @@ pub enum MoneyCommand {
         #[arg(long = "as", value_name = "ORGANISATION")]
         by: String,
     },
-    /// Show all accounts
+    /// Show all accounts, e.g. `kerbholz money show`
     Show,
 }
 

@@ -6,7 +6,7 @@ use super::error::CliError;
 use super::output::{Output, Report, table};
 use clap::{Args, ValueEnum};
 use kerbholz_client::protocol::NodeInfo;
-use kerbholz_node::config::{NodeConfig, Pace};
+use kerbholz_node::config::{CONFIG_FILE, NodeConfig, Pace};
 use kerbholz_node::setup::{Setup, authority_folder};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
@@ -110,7 +110,11 @@ pub struct NodeArgs {
 
 /// Runs the authority whose folder is given, until it is told to stop.
 pub async fn node(context: &Context, args: NodeArgs, output: &Output) -> Result<Report, CliError> {
-    log(args.log_json);
+    log(args.log_json, "info");
+    let path = context.dir().join(CONFIG_FILE);
+    if !path.exists() {
+        return Err(CliError::NoAuthority { path });
+    }
     let config = NodeConfig::read(context.dir())?;
     let (stop, stopped) = watch::channel(false);
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -153,8 +157,10 @@ async fn stdin_ends() {
     let _ = wait.await;
 }
 
-fn log(json: bool) {
-    let filter = EnvFilter::try_from_env("KERBHOLZ_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+/// Logs to stderr what `KERBHOLZ_LOG` names, or `otherwise`.
+pub fn log(json: bool, otherwise: &str) {
+    let filter = EnvFilter::try_from_env("KERBHOLZ_LOG");
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new(otherwise));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

@@ -26,18 +26,23 @@ pub enum OrderCommand {
     /// Order something of another machine
     Place(Box<place::PlaceArgs>),
     /// Take an order on, as its provider
+    #[command(after_help = "Example:\n  kerbholz order accept latest --as printer")]
     Accept(StepArgs),
     /// Decline an order, as its provider
+    #[command(after_help = "Example:\n  kerbholz order reject latest --as printer")]
     Reject(StepArgs),
     /// Withdraw an order, as its buyer; after acceptance for the cancel fee
+    #[command(after_help = "Example:\n  kerbholz order cancel latest --as press")]
     Cancel(StepArgs),
     /// Begin the work, as the provider
+    #[command(after_help = "Example:\n  kerbholz order start latest --as printer")]
     Start(StepArgs),
     /// Report what was made and what it took, as the provider
     Complete(complete::CompleteArgs),
     /// Report that nothing usable was made, and what it took
     Fail(complete::FailArgs),
     /// Take delivery, as the buyer: lots and money change hands
+    #[command(after_help = "Example:\n  kerbholz order confirm latest --as press")]
     Confirm(StepArgs),
     /// Show an order
     Show(look::ShowArgs),
@@ -49,7 +54,6 @@ pub enum OrderCommand {
 
 /// Which order, and who acts.
 #[derive(Args)]
-#[command(after_help = "Example:\n  kerbholz order accept latest --as printer")]
 pub struct StepArgs {
     /// Its id, the beginning of it, or `latest`: the newest that this machine takes part in
     order: String,

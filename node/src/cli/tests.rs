@@ -23,6 +23,23 @@ fn every_command_says_what_it_does() {
 }
 
 #[test]
+fn every_command_shows_an_example() {
+    fn check(path: &str, command: &mut clap::Command) {
+        let path = format!("{path} {}", command.get_name());
+        if command.has_subcommands() {
+            command.get_subcommands_mut().for_each(|one| check(&path, one));
+            return;
+        }
+        let help = command.render_help().to_string();
+        let (usage, rest) = help.split_once("Usage:").unwrap();
+        let below = rest.split_once('\n').unwrap().1;
+        let words = [usage, below].concat().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(&path), "`{path} --help` shows no example:\n{help}");
+    }
+    Cli::command().get_subcommands_mut().for_each(|one| check("kerbholz", one));
+}
+
+#[test]
 fn the_help_documents_the_exit_codes() {
     let help = Cli::command().render_help().to_string();
     let codes = "Exit codes: 0 done, 1 failed for another reason, 2 wrong usage, 3 rejected by the ledger,\n\

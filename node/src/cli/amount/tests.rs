@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 
 #[test]
 fn amounts_are_read_exactly() {
@@ -114,5 +115,22 @@ fn names_can_be_file_names() {
     }
     for text in ["", ".hidden", "a/b", "../a", "zwei worte", &"a".repeat(65)] {
         assert!(name(text).is_err(), "{text:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn money_is_read_as_it_is_written(minor: u64) {
+        let currency = "EUR".to_owned();
+        prop_assert_eq!(price(&money(minor, "EUR")), Ok(Price { currency, minor }));
+    }
+
+    #[test]
+    fn nothing_that_is_typed_panics(text in ".{0,40}", number in "-?[0-9]{0,42}(\\.[0-9]{0,42})?") {
+        let numbered = format!("{number} kg");
+        for text in [&text, &numbered, &format!("a={numbered}@{text}"), &format!("{text}:{numbered}")] {
+            let _ = (quantity(text), mass(text), climate(text), price(text), span(text));
+            let _ = (share(text), made(text), done(text), dimensions(text), name(text));
+        }
     }
 }

@@ -31,7 +31,8 @@ const MAKER: &str = "printer";
 const METER: &str = "printer-meter";
 const POWDER: &str = "PA12 powder";
 const POWDER_FACTOR: &str = "material.PA12_powder";
-const GRID_FACTOR: &str = "electricity.DE";
+/// The meter is simulated: its readings may not count as measured.
+const GRID_FACTOR: &str = "electricity.DE.modelled";
 /// What the buyers may spend, in minor units.
 const MONEY: u64 = 1_000_000;
 /// What the printer has in store.

@@ -28,7 +28,7 @@ pub struct WorkArgs {
     /// A lot that was used, as LOT:AMOUNT (all of it without an amount); may be repeated
     #[arg(long = "use", value_name = "LOT:AMOUNT", value_parser = amount::share)]
     used: Vec<Share>,
-    /// Waste that came out, as "PRODUCT=AMOUNT[,mass=MASS]"; may be repeated
+    /// Waste that came out, as "PRODUCT=AMOUNT" or "PRODUCT=AMOUNT,mass=MASS"; may be repeated
     #[arg(long, value_name = "WASTE", value_parser = amount::made)]
     waste: Vec<Made>,
     /// What a factor accounts for, as "NAME=AMOUNT@FACTOR"; may be repeated
@@ -54,7 +54,8 @@ pub struct WorkArgs {
 pub struct CompleteArgs {
     #[command(flatten)]
     work: WorkArgs,
-    /// What was made for the order, as "PRODUCT=AMOUNT[,mass=MASS][,weight=SHARE]"
+    /// What was made for the order, as "PRODUCT=AMOUNT,mass=MASS,weight=SHARE"; the last two may
+    /// be left out
     #[arg(long, value_name = "PRODUCT", value_parser = amount::made, required = true)]
     make: Vec<Made>,
     /// What useful came out beside it, with its share of the footprint as weight

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 /// Which order.
 #[derive(Args)]
+#[command(after_help = "Example:\n  kerbholz order show latest --as press")]
 pub struct ShowArgs {
     /// Its id, the beginning of it, or `latest`
     order: String,
@@ -24,6 +25,7 @@ pub struct ShowArgs {
 
 /// Which orders.
 #[derive(Args)]
+#[command(after_help = "Example:\n  kerbholz order list --as printer")]
 pub struct ListArgs {
     /// Only those that this machine placed or performs
     #[arg(long = "as", value_name = "MACHINE")]

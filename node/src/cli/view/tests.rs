@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 
 #[test]
 fn quantities_are_shown_in_the_largest_unit_that_fits() {
@@ -39,4 +40,26 @@ fn times_are_utc_and_absurd_ones_do_no_harm() {
     assert_eq!(time(Timestamp::new(1_700_000_000_000)), "2023-11-14T22:13:20Z");
     assert_eq!(time(Timestamp::ZERO), "never");
     assert_eq!(time(Timestamp::new(u64::MAX)), "18446744073709551615 ms");
+}
+
+proptest! {
+    #[test]
+    fn every_amount_can_be_shown(value: i128, amount: u64, millis: u64) {
+        for dimension in Dimension::ALL {
+            prop_assert_eq!(component(*dimension, value).starts_with('-'), value < 0);
+        }
+        for unit in Unit::ALL {
+            prop_assert!(!quantity(Quantity::new(amount, *unit)).is_empty());
+        }
+        prop_assert!(!time(Timestamp::new(millis)).is_empty());
+    }
+
+    /// What is shown is what was meant, to half a thousandth of the unit shown.
+    #[test]
+    fn shown_masses_are_near(milligrams in 0..1_000_000_000_000_u64) {
+        let shown = quantity(Quantity::new(milligrams, Unit::Milligram));
+        let read = amount::register(&shown).unwrap();
+        let off = read.amount.abs_diff(milligrams);
+        prop_assert!(off.saturating_mul(1_000) <= milligrams, "{shown} is off by {off} mg");
+    }
 }
