@@ -199,6 +199,10 @@ impl Consensus {
             _ => Mode::Halted,
         };
         self.actions.push(Action::Halt(reason));
+        let refused = self.queue.clear();
+        if !refused.is_empty() {
+            self.actions.push(Action::PayloadRefused(refused));
+        }
     }
 
     /// Counts a block's checkpoint votes, whatever becomes of the block.

@@ -46,6 +46,12 @@ impl Queue {
         refused
     }
 
+    /// Gives everything back, because no own block will come.
+    pub fn clear(&mut self) -> Vec<(Vec<u8>, RefusalReason)> {
+        self.bytes = 0;
+        self.items.drain(..).map(|item| (item, RefusalReason::Halted)).collect()
+    }
+
     /// What the next block carries.
     pub fn take(&mut self) -> Vec<Vec<u8>> {
         let mut bytes = 0;

@@ -62,17 +62,18 @@ impl Tally {
         self.checkpoint
     }
 
-    /// Own votes for the next own block: the newest, since each proves all before it.
+    /// Own votes for the next own block.
     pub fn take_pending(&mut self) -> Vec<Vote> {
-        let votes = core::mem::take(&mut self.pending).into_values();
-        let surplus = votes.len().saturating_sub(VOTES_MAX);
-        votes.skip(surplus).collect()
+        core::mem::take(&mut self.pending).into_values().collect()
     }
 
-    /// Casts an own vote: the next own block will carry it.
+    /// Casts an own vote: the next own block will carry the newest, since each proves all before.
     pub fn cast(&mut self, vote: Vote) {
         if vote.statement.index > self.checkpoint {
             self.pending.insert(vote.statement.index, vote);
+        }
+        if self.pending.len() > VOTES_MAX {
+            self.pending.pop_first();
         }
     }
 

@@ -215,6 +215,26 @@ fn lost_blocks_are_fetched() {
     assert!(world.fetches > 20);
 }
 
+/// Running everything again at the same time finds nothing more to do.
+#[test]
+fn a_spurious_timer_changes_nothing() {
+    let mut world = World::new(4, Parameters::lan(), 7);
+    for number in 0..40 {
+        world.offer(number % 4, &item(number));
+        world.run_for(13);
+        let now = world.clock();
+        for machine in world.nodes.iter_mut().flatten() {
+            let before = machine.status();
+            for timer in [Timer::Proposal, Timer::Fetch, Timer::Proposal] {
+                let actions = machine.handle(now, Event::Timer(timer));
+                let is_timer = |action: &Action| matches!(action, Action::SetTimer { .. });
+                assert!(actions.iter().all(is_timer), "{actions:?}");
+            }
+            assert_eq!(machine.status(), before);
+        }
+    }
+}
+
 const NOW: Now = Now { monotonic: Instant(5), wall: crate::Timestamp(1_000_000) };
 
 fn machine(own: u16) -> Consensus {
@@ -224,6 +244,20 @@ fn machine(own: u16) -> Consensus {
 
 fn received(from: u16, block: &Block) -> Event {
     Event::BlockReceived { from: AuthorityIndex(from), block: block.clone() }
+}
+
+/// §5.1: a round is left only with an own block in it, even when a quorum of others is there.
+#[test]
+fn an_authority_makes_a_block_in_every_round_it_passes() {
+    let mut machine = machine(0);
+    let mut made = Vec::new();
+    for first in &first_round(&committee(4))[1..] {
+        for action in machine.handle(NOW, received(first.author().0, first)) {
+            made.extend(matches!(&action, Action::Broadcast(_)).then_some(action));
+        }
+    }
+    let [Action::Broadcast(own)] = &made[..] else { panic!("{made:?}") };
+    assert_eq!((own.round(), machine.status().round), (Round(1), Round(2)));
 }
 
 #[test]
@@ -293,10 +327,15 @@ fn a_missing_parent_is_asked_of_who_must_have_it() {
 #[test]
 fn a_foreign_copy_of_an_own_block_stops_signing() {
     let mut machine = machine(0);
-    let own = first_round(&committee(4))[0].clone();
+    machine.handle(NOW, Event::PayloadOffered(vec![vec![7]]));
+    assert_eq!(machine.own_round(), Round(1), "the offer made it sign");
+    let own = block(&committee(4), 0, 1, &own_first(0, committee(4).genesis()), &[]);
+    assert!(!machine.knows(&own.reference()), "another clock, another block");
     let actions = machine.handle(NOW, received(1, &own));
     assert!(actions.contains(&Action::Halt(HaltReason::ForeignOwnBlock(own))), "{actions:?}");
     assert!(!machine.status().signing);
+    let waiting = Action::PayloadRefused(vec![(vec![7], RefusalReason::Halted)]);
+    assert!(actions.contains(&waiting), "{actions:?}");
     let actions = machine.handle(NOW, Event::PayloadOffered(vec![vec![1]]));
     let refused = Action::PayloadRefused(vec![(vec![1], RefusalReason::Halted)]);
     assert!(actions.contains(&refused), "{actions:?}");

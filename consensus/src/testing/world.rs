@@ -114,7 +114,7 @@ impl World {
         self.now
     }
 
-    fn clock(&self) -> Now {
+    pub(crate) fn clock(&self) -> Now {
         Now { monotonic: Instant(self.now), wall: Timestamp(1_700_000_000_000 + self.now) }
     }
 
