@@ -149,3 +149,6 @@ impl Pacemaker {
         self.progress.1.plus_ms(self.parameters.heartbeat_ms)
     }
 }
+
+#[cfg(test)]
+mod tests;
