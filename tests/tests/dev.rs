@@ -14,13 +14,15 @@ use std::time::{Duration, Instant};
 /// How long anything may take on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The program: `KERBHOLZ_BIN`, or where cargo puts it beside this test.
+/// What cargo puts beside this test.
+fn beside(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.parent().and_then(Path::parent).unwrap().join(name)
+}
+
+/// The program: `KERBHOLZ_BIN`, or the one beside this test.
 fn program() -> PathBuf {
-    let beside = || {
-        let test = std::env::current_exe().unwrap();
-        test.parent().and_then(Path::parent).unwrap().join("kerbholz")
-    };
-    let path = std::env::var_os("KERBHOLZ_BIN").map_or_else(beside, PathBuf::from);
+    let path = std::env::var_os("KERBHOLZ_BIN").map_or_else(|| beside("kerbholz"), PathBuf::from);
     assert!(path.exists(), "{} is missing: cargo build -p kerbholz-node", path.display());
     path
 }
@@ -191,4 +193,126 @@ fn a_newcomer_copies_the_lines_and_nothing_is_lost() {
     dev.signal("-KILL");
     dev.wait();
     until("no authority outlives a killed dev", || authorities(&folder).is_empty());
+}
+
+/// What is typed, the exit code, and a place in the printed document with what stands there.
+type Line = (&'static str, i32, &'static str, &'static str);
+
+/// A day in the life of a printer, in the order in which it happens.
+const DAY: &[Line] = &[
+    ("machine enrol lathe --as printworks", 0, "/name", "lathe"),
+    ("machine enrol lathe --as printworks", 3, "/error/code", "key_in_use"),
+    ("machine enrol lathe --as nobody", 6, "/error/code", "file"),
+    ("machine enrol lathe --as press", 3, "/error/code", "wrong_signer"),
+    ("meter enrol clock --of lathe --factor electricity.DE --as printworks", 0, "/name", "clock"),
+    ("meter enrol clock2 --of lathe --factor no.such --as printworks", 2, "/error/code", "usage"),
+    ("meter read clock --register '5 kWh'", 0, "/product", "electricity"),
+    ("meter read clock --register '4 kWh'", 3, "/error/code", "register_not_ahead"),
+    ("meter read clock --adds '1 kg'", 2, "/error/code", "usage"),
+    ("meter show clock", 0, "/register/unit", "J"),
+    ("machine show lathe", 0, "/kind", "machine"),
+    ("machine show nobody", 2, "/error/code", "usage"),
+    ("machine list", 0, "/members/0/kind", ""),
+    ("lot transfer 'PA12 powder:1 kg' --to lathe --as printer", 0, "/lot", ""),
+    ("lot transfer 'PA12 powder:1 t' --to lathe --as printer", 2, "/error/code", "usage"),
+    ("lot show 'PA12 powder' --as lathe", 0, "/quantity/unit", "mg"),
+    ("machine rotate-key lathe --as printworks", 0, "/signing_key", ""),
+    ("lot sink 'PA12 powder:100 g' --kind disposed --as lathe", 0, "/transaction", ""),
+    ("lot list --as lathe", 0, "/lots/0/product", ""),
+    ("footprint 'PA12 powder' --as lathe", 0, "/footprint/dimensions/7/value", "6300000000000"),
+    ("machine revoke lathe --as printworks --reason sold", 0, "/member", ""),
+    ("lot sink 'PA12 powder' --as lathe", 3, "/error/code", "revoked_signer"),
+    ("factor list", 0, "/factors/0/code", "electricity.CN"),
+    ("money issue '5 EUR' --to printworks --as stamping", 0, "/currency", "EUR"),
+    ("money issue '5 EUR' --to printworks --as printworks", 3, "/error/code", "not_issuer"),
+    ("money show", 0, "/accounts/0/currency", "EUR"),
+    (
+        "order place x --quantity '1 piece' --from press --as press",
+        3,
+        "/error/code",
+        "terms_invalid",
+    ),
+    ("order place x --quantity '1 piece' --from printer --as press", 0, "/state", "placed"),
+    ("order accept latest --as press", 3, "/error/code", "not_provider"),
+    ("order reject latest --as printer", 0, "/state", "rejected"),
+    ("order place x --quantity '1 piece' --from printer --as press", 0, "/state", "placed"),
+    ("footprint latest", 2, "/error/code", "usage"),
+    ("order cancel latest --as press", 0, "/state", "cancelled"),
+    (
+        "order place x --quantity '2 piece' --from printer --as press --price '10 EUR' \
+      --predicted '2 kg' --carbon-price '0.10 EUR' --hold '12 EUR' --cap '3 kg'",
+        0,
+        "/state",
+        "placed",
+    ),
+    ("order accept latest --as printer", 0, "/state", "accepted"),
+    ("order start latest --as printer", 0, "/state", "started"),
+    (
+        "order complete latest --as printer --partial --use 'PA12 powder:100 g' \
+      --make 'x=1 piece,mass=90 g'",
+        3,
+        "/error/code",
+        "mass_imbalance",
+    ),
+    (
+        "order complete latest --as printer --partial --use 'PA12 powder:100 g' \
+      --make 'x=1 piece,mass=90 g' --waste 'dust=10 g' \
+      --activity 'transport=0.05 tkm@transport.van'",
+        0,
+        "/state",
+        "completed",
+    ),
+    ("order confirm latest --as press", 0, "/state", "settled"),
+    // Half the price, and at 10 cents a kilogram for about 0.27 kg less than half the prediction.
+    ("order show latest --as press", 0, "/paid_minor", "502"),
+    ("lot tree x --as press", 0, "/tree/1/lot/product", "PA12 powder"),
+    ("order place x --quantity '1 piece' --from printer --as press", 0, "/state", "placed"),
+    ("order accept latest --as printer", 0, "/state", "accepted"),
+    ("order start latest --as printer", 0, "/state", "started"),
+    ("order fail latest --as printer --use 'PA12 powder:50 g'", 2, "/error/code", "usage"),
+    (
+        "order fail latest --as printer --use 'PA12 powder:50 g' --waste 'scrap=50 g'",
+        0,
+        "/state",
+        "failed",
+    ),
+    ("order list --as printer", 0, "/orders/3/state", "failed"),
+    ("receipt get latest --out failed.receipt", 0, "/file", "failed.receipt"),
+    ("receipt get latest --out failed.receipt", 6, "/error/code", "file"),
+    ("receipt verify failed.receipt --genesis net/genesis.json", 0, "/orders/0/state", "failed"),
+];
+
+#[test]
+fn every_command_answers_programs_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = fs::canonicalize(folder.path()).unwrap();
+    let _dev = Dev::start(&folder);
+    for (line, code, place, expected) in DAY {
+        let (found, document) = json(&folder, line);
+        assert_eq!(found, *code, "{line}: {document}");
+        let value = document.pointer(place).unwrap_or_else(|| panic!("{line}: {document}"));
+        let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+        assert!(expected.is_empty() || text == *expected, "{line}: {place} of {document}");
+    }
+
+    let mut watch = Command::new(program())
+        .args(["order", "watch", "--dir", "net", "--json", "--from", "0", "--as", "press"])
+        .current_dir(&folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let states = lines.map(|line| {
+        let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        event["state"].as_str().unwrap().to_owned()
+    });
+    let seen: Vec<String> = states.take(4).collect();
+    assert_eq!(seen, ["placed", "rejected", "placed", "cancelled"]);
+    kill(watch.id(), "-INT");
+    assert!(watch.wait().unwrap().success(), "Ctrl-C is how a watch ends");
+
+    let example = beside("examples/spare_part");
+    assert!(example.exists(), "build it: cargo build -p kerbholz-client --examples");
+    let printed = succeed(&folder, &format!("KERBHOLZ_DIR=net '{}'", example.display()));
+    assert!(printed.contains("verified"), "{printed}");
 }
