@@ -201,7 +201,7 @@ pub struct Recovered {
 /// Every method fails with a [`StorageError`] and then has changed nothing. After
 /// [`StorageError::Full`] the call may be repeated; after anything else the node should stop.
 pub trait Storage: Send {
-    /// What was found at the start; the second call gives nothing. [`recovery`] makes of it what
+    /// What was found at the start; the second call gives nothing. [`recovery()`] makes of it what
     /// consensus starts from.
     fn recover(&mut self) -> Recovered;
 
