@@ -3,9 +3,8 @@
 
 use kerbholz_client::ledger::footprint::Dimension;
 use kerbholz_client::ledger::id::LotId;
-use kerbholz_client::ledger::quantity::Milligrams;
 use kerbholz_client::network::read_key;
-use kerbholz_client::order::{Order, Work, grams, pieces, watt_hours};
+use kerbholz_client::order::{Order, Work, grams, mass_grams, pieces, watt_hours};
 use kerbholz_client::{Machine, Network};
 use std::error::Error;
 use std::path::PathBuf;
@@ -31,8 +30,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let work = Work::finished()
         .used(lot(&printer, "PA12 powder").await?, grams(120).amount)
         .used(lot(&printer, "electricity").await?, watt_hours(1_800).amount)
-        .made("bracket", pieces(1), Milligrams::new(grams(100).amount))
-        .wasted("spent powder", grams(20), Milligrams::new(grams(20).amount));
+        .made("bracket", pieces(1), mass_grams(100))
+        .wasted("spent powder", grams(20), mass_grams(20));
     let completed = printer.complete(order, work).await?;
     println!("completed {} after {:?}", completed.id, completed.finality);
 

@@ -27,6 +27,11 @@ pub const fn grams(amount: u64) -> Quantity {
     Quantity::new(amount.saturating_mul(1_000), Unit::Milligram)
 }
 
+/// The mass of so many grams.
+pub const fn mass_grams(amount: u64) -> Milligrams {
+    Milligrams::new(grams(amount).amount)
+}
+
 /// So many kilograms.
 pub const fn kilograms(amount: u64) -> Quantity {
     Quantity::new(amount.saturating_mul(1_000_000), Unit::Milligram)

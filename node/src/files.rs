@@ -1,6 +1,7 @@
 //! Small files that must never be half-written: keys, genesis, addresses, configurations.
 
 use kerbholz_client::ledger::keys::Keypair;
+use kerbholz_client::network::{self, NetworkFileError};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -110,11 +111,10 @@ pub fn write_key(path: &Path, key: &Keypair) -> Result<(), FileError> {
 /// # Errors
 /// [`FileError::NotAKey`] and [`FileError::Io`].
 pub fn read_key(path: &Path) -> Result<Keypair, FileError> {
-    let text = fs::read_to_string(path).map_err(FileError::io(path))?;
-    let mut seed = [0; 32];
-    hex::decode_to_slice(text.trim(), &mut seed)
-        .map_err(|_| FileError::NotAKey(path.to_owned()))?;
-    Ok(Keypair::from_seed(&seed))
+    network::read_key(path).map_err(|error| match error {
+        NetworkFileError::Read { path, source } => FileError::Io { path, source },
+        _ => FileError::NotAKey(path.to_owned()),
+    })
 }
 
 /// Reads a file as text.

@@ -237,6 +237,12 @@ const DAY: &[Line] = &[
     ("order reject latest --as printer", 0, "/state", "rejected"),
     ("order place x --quantity '1 piece' --from printer --as press", 0, "/state", "placed"),
     ("footprint latest", 2, "/error/code", "usage"),
+    (
+        "order show 0000000000000000000000000000000000000000000000000000000000000000",
+        2,
+        "/error/code",
+        "unknown",
+    ),
     ("order cancel latest --as press", 0, "/state", "cancelled"),
     (
         "order place x --quantity '2 piece' --from printer --as press --price '10 EUR' \

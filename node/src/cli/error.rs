@@ -125,7 +125,8 @@ const fn client_exit_code(error: &ClientError) -> u8 {
         | ClientError::TimedOut(_)
         | ClientError::Connection(_) => UNREACHABLE,
         ClientError::BadReceipt(_) => UNVERIFIED,
-        ClientError::NotEnrolled | ClientError::Unknown(_) => OTHER,
+        ClientError::Unknown(_) => USAGE,
+        ClientError::NotEnrolled => OTHER,
     }
 }
 

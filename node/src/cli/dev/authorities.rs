@@ -100,10 +100,14 @@ impl Keeper {
             let begin = Instant::now();
             let (mut child, stdin) = match self.spawn() {
                 Ok(spawned) => spawned,
-                Err(error) => {
-                    self.failed(report.take(), error).await;
-                    return;
-                }
+                Err(error) => match report.take() {
+                    Some(report) => return refuse(report, error).await,
+                    None => {
+                        self.say(&error.to_string());
+                        self.pause(&mut delays).await;
+                        continue;
+                    }
+                },
             };
             let ready = self.wait_ready(&mut child).await;
             match (ready, report.take()) {
@@ -112,8 +116,7 @@ impl Keeper {
                 (Ok(()), None) => self.say("runs again"),
                 (Err(error), Some(report)) => {
                     end(child, stdin).await;
-                    self.failed(Some(report), error).await;
-                    return;
+                    return refuse(report, error).await;
                 }
                 (Err(error), None) => self.say(&error.to_string()),
             }
@@ -130,22 +133,19 @@ impl Keeper {
             if begin.elapsed() > STEADY {
                 delays = DELAYS.sequence();
             }
-            let pause = delays.next().unwrap_or(DELAYS.longest);
-            // Whether it is time, or told to stop, the loop's condition knows.
-            let _ = timeout(pause, self.stopped.wait_for(|stop| *stop)).await;
+            self.pause(&mut delays).await;
         }
+    }
+
+    /// Waits until it is time for the next attempt, or to stop.
+    async fn pause(&mut self, delays: &mut impl Iterator<Item = Duration>) {
+        let pause = delays.next().unwrap_or(DELAYS.longest);
+        // Which of the two it was, the loop's condition knows.
+        let _ = timeout(pause, self.stopped.wait_for(|stop| *stop)).await;
     }
 
     fn say(&self, what: &str) {
         self.output.remark(&format!("{} {what}", self.name));
-    }
-
-    async fn failed(&self, report: Option<mpsc::Sender<Result<(), CliError>>>, error: CliError) {
-        match report {
-            // Who listens no more has stopped everything.
-            Some(report) => drop(report.send(Err(error)).await),
-            None => self.say(&error.to_string()),
-        }
     }
 
     fn spawn(&self) -> Result<(Child, ChildStdin), CliError> {
@@ -197,6 +197,12 @@ impl Keeper {
         let (name, log) = (&self.name, self.log.display());
         CliError::Other(format!("{name} did not start: {reason} (its log: {log})"))
     }
+}
+
+/// Says why an authority cannot be started at all.
+async fn refuse(report: mpsc::Sender<Result<(), CliError>>, error: CliError) {
+    // Who listens no more has stopped everything.
+    drop(report.send(Err(error)).await);
 }
 
 /// Ends a child: first by the end of its stdin, then by force.
