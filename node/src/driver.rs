@@ -255,12 +255,7 @@ impl Driver {
                 Action::SetTimer { timer, at } => {
                     self.timers.insert(timer, at);
                 }
-                Action::Commit(commit) => {
-                    let leader = commit.leader().round;
-                    self.job(Job::Commit(commit))?;
-                    let forget = leader.minus(self.committee.gc_depth());
-                    block_in_place(|| lock(&self.storage).forget_through(forget))?;
-                }
+                Action::Commit(commit) => self.job(Job::Commit(commit))?,
                 Action::Checkpoint(checkpoint) => self.job(Job::Checkpoint(checkpoint))?,
                 Action::Fault { authority, offence } => {
                     tracing::warn!(%authority, ?offence, "an authority did wrong");

@@ -169,8 +169,7 @@ impl Executor {
         while let Ok(first) = jobs.recv() {
             // What has piled up is made durable by one sync.
             let batch: Vec<Job> = std::iter::once(first).chain(jobs.try_iter().take(63)).collect();
-            let entries: Vec<LedgerEntry> = batch.iter().map(ledger_entry).collect();
-            lock(&self.storage).append_ledger(&entries)?;
+            self.append(&batch)?;
             for job in batch {
                 match job {
                     Job::Commit(commit) => {
@@ -184,6 +183,22 @@ impl Executor {
         }
         lock(&self.storage).sync_state()?;
         Ok(())
+    }
+
+    /// Makes jobs durable. What can no longer be committed is given up only now: until its commit
+    /// is on disk, a block may exist nowhere but in the write-ahead log.
+    fn append(&self, batch: &[Job]) -> Result<(), StorageError> {
+        let entries: Vec<LedgerEntry> = batch.iter().map(ledger_entry).collect();
+        let leaders = batch.iter().filter_map(|job| match job {
+            Job::Commit(commit) => Some(commit.leader().round),
+            Job::Checkpoint(_) => None,
+        });
+        let mut storage = lock(&self.storage);
+        storage.append_ledger(&entries)?;
+        match leaders.max() {
+            Some(leader) => storage.forget_through(leader.minus(self.committee.gc_depth())),
+            None => Ok(()),
+        }
     }
 
     fn execute(&mut self, commit: &Commit) -> Result<Done, ExecuteError> {

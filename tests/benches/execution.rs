@@ -1,0 +1,206 @@
+//! What executing orders costs, beside the physical limit that replay is held to: checking their
+//! signatures. Both run in one process over the same transactions, so that their ratio travels.
+//!
+//! `cargo bench -p kerbholz-tests` prints both times for one whole order: five transactions, from
+//! placed to settled, with two inputs, a product and a waste lot.
+#![expect(clippy::unwrap_used, reason = "a benchmark ends where something is missing")]
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use kerbholz_client::ledger::execute::{self, Commit, Item, execute};
+use kerbholz_client::ledger::factor::{Factor, FactorRef, Impact, Quality, Standing};
+use kerbholz_client::ledger::footprint::{Dimension, DimensionSet, GwpSet};
+use kerbholz_client::ledger::genesis::{
+    GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisMember,
+};
+use kerbholz_client::ledger::id::{FactorSetId, LotId, MemberId, NetworkId, OrderId};
+use kerbholz_client::ledger::keys::Keypair;
+use kerbholz_client::ledger::memory::Memory;
+use kerbholz_client::ledger::operation::{
+    DeclaredFootprint, Enrolled, Enrolment, FactorPublication, KEY_PROOF_DOMAIN, LotDeclaration,
+    MoneyIssue, Operation, OrderStep, key_proof_message,
+};
+use kerbholz_client::ledger::quantity::{
+    CommitIndex, Milligrams, Milliseconds, Minor, Quantity, Timestamp, Unit,
+};
+use kerbholz_client::ledger::transaction::{
+    Envelope, TRANSACTION_VERSION, Transaction, UnverifiedTransaction,
+};
+use kerbholz_client::order::{Order, Work, grams, pieces};
+use kerbholz_client::session::now;
+
+/// Orders in one measured commit.
+const ORDERS: usize = 100;
+/// Transactions of one order.
+const STEPS: usize = 5;
+
+struct World {
+    network: NetworkId,
+    state: Memory,
+    commit: u64,
+    serial: u64,
+    time: Timestamp,
+}
+
+fn key(name: &str) -> Keypair {
+    let mut seed = [0; 32];
+    seed[..name.len()].copy_from_slice(name.as_bytes());
+    Keypair::from_seed(&seed)
+}
+
+fn id(name: &str) -> MemberId {
+    MemberId::of(&key(name).public())
+}
+
+fn member(name: &str) -> GenesisMember {
+    let public = key(name).public();
+    GenesisMember { name: name.into(), owner_key: public, signing_key: public }
+}
+
+fn factor(code: &str, unit: Unit) -> Factor {
+    let impact = |dimension| Impact { dimension, value: 1_234_567 };
+    Factor {
+        code: code.into(),
+        reference: Quantity::new(1_000, unit),
+        impacts: vec![impact(Dimension::Energy), impact(Dimension::Climate)],
+        declared: DimensionSet::of(&[Dimension::Energy, Dimension::Climate]),
+        gwp_set: GwpSet::Ar6,
+        quality: Quality { technology: 1, geography: 2, time: 3 },
+        region: "DE".into(),
+        valid_from: Timestamp::ZERO,
+        valid_until: Timestamp::new(u64::MAX),
+        source: "made up for this benchmark".into(),
+        licence: "none".into(),
+        standing: Standing::Verified,
+    }
+}
+
+impl World {
+    /// Two companies with a machine each, money, a factor set and two large lots.
+    fn new() -> (Self, [LotId; 2]) {
+        let time = now();
+        let genesis = Genesis {
+            version: GENESIS_VERSION,
+            name: "bench".into(),
+            created_at: time,
+            authorities: vec![GenesisAuthority { name: "one".into(), key: key("one").public() }],
+            organisations: vec![member("bank"), member("maker")],
+            publishers: vec![member("agency")],
+            currencies: vec![GenesisCurrency { code: "EUR".into(), issuer: "bank".into() }],
+        };
+        let mut state = Memory::default();
+        state.apply(&execute::genesis(&genesis).unwrap().writes);
+        let mut world = Self { network: genesis.network(), state, commit: 0, serial: 0, time };
+        let enrol = |organisation: &str, name: &str| {
+            let proof = key_proof_message(world.network, id(organisation));
+            Operation::Enrol(Enrolment {
+                name: name.into(),
+                kind: Enrolled::Machine,
+                owner_key: key(name).public(),
+                signing_key: key(name).public(),
+                key_proof: key(name).sign(KEY_PROOF_DOMAIN, &proof),
+            })
+        };
+        let (press, printer) = (enrol("bank", "press"), enrol("maker", "printer"));
+        let money =
+            MoneyIssue { currency: "EUR".into(), to: id("bank"), amount: Minor::new(1 << 40) };
+        let factors = vec![factor("energy", Unit::Joule), factor("powder", Unit::Milligram)];
+        let set = FactorPublication { name: "set".into(), version: 1, factors };
+        world.apply("bank", vec![press, Operation::IssueMoney(money)]);
+        world.apply("maker", vec![printer]);
+        world.apply("agency", vec![Operation::PublishFactors(set)]);
+        let lot = |code: &str, quantity: Quantity, mass| {
+            let set = FactorSetId::of(id("agency"), "set", 1);
+            let footprint = DeclaredFootprint::Factor(FactorRef { set, code: code.into() });
+            let product = code.to_owned();
+            Operation::DeclareLot(LotDeclaration {
+                product,
+                quantity,
+                mass,
+                footprint,
+                evidence: None,
+            })
+        };
+        let powder = grams(1_000_000_000);
+        let declared = world.apply(
+            "printer",
+            vec![
+                lot("powder", powder, Milligrams::new(powder.amount)),
+                lot("energy", Quantity::new(1 << 50, Unit::Joule), Milligrams::ZERO),
+            ],
+        );
+        (world, [0, 1].map(|operation| LotId::of(declared.id(), operation, 0)))
+    }
+
+    fn sign(&mut self, by: &str, operations: Vec<Operation>) -> Transaction {
+        // No two transactions may be equal, or the second would be a repetition.
+        self.serial += 1;
+        let expires_at = self.time.saturating_add(Milliseconds::new(1_000_000 + self.serial));
+        let (network, signer, created_at) = (self.network, key(by).public(), self.time);
+        let version = TRANSACTION_VERSION;
+        Envelope { version, network, signer, created_at, expires_at, operations }.sign(&key(by))
+    }
+
+    fn next(&self, transactions: &[Transaction]) -> Commit {
+        let items = transactions.iter().cloned().map(Item::Transaction).collect();
+        Commit { index: CommitIndex::new(self.commit + 1), time: self.time, items }
+    }
+
+    fn apply(&mut self, by: &str, operations: Vec<Operation>) -> Transaction {
+        let transaction = self.sign(by, operations);
+        let effects = execute(&self.next(std::slice::from_ref(&transaction)), &self.state).unwrap();
+        assert_eq!(effects.executed[0].result, Ok(()));
+        self.state.apply(&effects.writes);
+        self.commit += 1;
+        transaction
+    }
+
+    /// The five transactions of one order.
+    fn order(&mut self, [powder, energy]: [LotId; 2]) -> [Transaction; STEPS] {
+        let order = Order::of("bracket", pieces(1)).from(id("printer")).price("EUR", 100);
+        let placed = self.sign("press", vec![Operation::PlaceOrder(order.terms())]);
+        let order = OrderId::of(placed.id(), 0);
+        let work = Work::finished()
+            .used(powder, 120_000)
+            .used(energy, 360_000)
+            .made("bracket", pieces(1), Milligrams::new(100_000))
+            .wasted("spent", Quantity::new(20_000, Unit::Milligram), Milligrams::new(20_000))
+            .period(self.time, self.time);
+        let step = OrderStep { order };
+        [
+            placed,
+            self.sign("printer", vec![Operation::AcceptOrder(step)]),
+            self.sign("printer", vec![Operation::StartOrder(step)]),
+            self.sign("printer", vec![Operation::CompleteOrder(work.completion(order))]),
+            self.sign("press", vec![Operation::ConfirmOrder(step)]),
+        ]
+    }
+}
+
+fn whole_orders(criterion: &mut Criterion) {
+    let (mut world, lots) = World::new();
+    let transactions: Vec<Transaction> = (0..ORDERS).flat_map(|_| world.order(lots)).collect();
+    let commit = world.next(&transactions);
+    let effects = execute(&commit, &world.state).unwrap();
+    assert!(effects.executed.iter().all(|executed| executed.result == Ok(())));
+    let bytes: Vec<Vec<u8>> = transactions.iter().map(Transaction::bytes).collect();
+
+    let mut group = criterion.benchmark_group("orders");
+    group.sample_size(10).throughput(Throughput::Elements(ORDERS as u64));
+    group.bench_function("check signatures", |bencher| {
+        let decode = || -> Vec<_> {
+            bytes.iter().map(|bytes| UnverifiedTransaction::decode(bytes).unwrap()).collect()
+        };
+        bencher.iter_batched(
+            decode,
+            |decoded| decoded.into_iter().map(|one| one.verify().unwrap()).count(),
+            BatchSize::LargeInput,
+        );
+    });
+    group.bench_function("execute", |bencher| {
+        bencher.iter(|| execute(&commit, &world.state).unwrap());
+    });
+    group.finish();
+}
+
+criterion_group!(benches, whole_orders);
+criterion_main!(benches);
