@@ -44,6 +44,21 @@ struct Inner {
     first: usize,
     /// The newest commit whose effects this client has seen.
     seen: AtomicU64,
+    /// When the last transaction was made.
+    last_made: AtomicU64,
+}
+
+impl Inner {
+    /// The time, but later than any answer before: two equal transactions made in the same
+    /// millisecond would have one id, and only the first of them would be executed.
+    fn distinct_now(&self) -> Timestamp {
+        let now = now().get();
+        let next = |last: u64| Some(now.max(last.saturating_add(1)));
+        // `next` always gives a value, so the update cannot fail.
+        let (Ok(last) | Err(last)) =
+            self.last_made.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+        Timestamp::new(now.max(last.saturating_add(1)))
+    }
 }
 
 /// A transaction that is final and was applied.
@@ -110,7 +125,8 @@ impl Session {
         config.timeouts = timeouts;
         let connection = Connection::open(config)?;
         let seen = AtomicU64::new(0);
-        let inner = Inner { network: network.clone(), key: key.clone(), connection, first, seen };
+        let (network, key, last_made) = (network.clone(), key.clone(), AtomicU64::new(0));
+        let inner = Inner { network, key, connection, first, seen, last_made };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -147,7 +163,7 @@ impl Session {
 
     /// Signs operations into a transaction, without submitting it.
     pub fn sign(&self, operations: Vec<Operation>) -> Transaction {
-        let created_at = now();
+        let created_at = self.inner.distinct_now();
         let envelope = Envelope {
             version: TRANSACTION_VERSION,
             network: self.inner.network.id(),
@@ -300,3 +316,6 @@ fn pauses() -> impl Iterator<Item = Duration> {
         .without_max_times()
         .build()
 }
+
+#[cfg(test)]
+mod tests;
