@@ -5,7 +5,9 @@
 //! reads what people write, [`view`] shows rows. `docs/cli.md` is the manual.
 
 mod amount;
+mod audit;
 mod context;
+mod demo;
 mod dev;
 mod error;
 mod factor;
@@ -37,6 +39,7 @@ const ABOUT: &str = "\
 A ledger for machines that order from machines, with the footprint of every order.
 
 Start here:
+  kerbholz demo               everything in a minute, on this machine
   kerbholz dev                a local network with two machines, ready for the first order
   kerbholz order place ...    the line that `dev` prints: a press orders a part of a printer
   kerbholz order --help       accept, start, complete, confirm
@@ -88,6 +91,8 @@ pub struct Global {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Show the main job: machines order, authorities agree, footprints are booked and audited
+    Demo(demo::DemoArgs),
     /// Keep a local network up, with two machines to try things with
     Dev(dev::DevArgs),
     /// Make the files of a new network
@@ -122,6 +127,9 @@ enum Command {
     /// Get and verify receipts
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
+    /// Recompute a ledger from its blocks, as an auditor does
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Print shell completions, e.g. `kerbholz completions bash`
     Completions {
         /// Which shell
@@ -174,6 +182,8 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Report, CliError> {
         network::log(false, "off");
     }
     match command {
+        Command::Demo(args) => demo::run(args, output).await,
+        Command::Audit(command) => audit::run(command, output),
         Command::Dev(args) => dev::run(&context, args, output).await,
         Command::Init(args) => network::init(&context, args),
         Command::Node(args) => network::node(&context, args, output).await,

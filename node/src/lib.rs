@@ -5,7 +5,9 @@
 //! new network.
 
 pub mod api;
+pub mod audit;
 pub mod config;
+pub mod demo;
 pub mod driver;
 pub mod executor;
 pub mod fetch;

@@ -4,6 +4,8 @@ use kerbholz_client::ClientError;
 use kerbholz_client::network::NetworkFileError;
 use kerbholz_client::protocol::Refusal;
 use kerbholz_client::receipt::ReceiptError;
+use kerbholz_node::audit::AuditError;
+use kerbholz_node::demo::{DemoError, Failure};
 use kerbholz_node::files::FileError;
 use kerbholz_node::node::NodeError;
 use kerbholz_node::scenario::ScenarioError;
@@ -68,6 +70,12 @@ pub enum CliError {
     /// An authority.
     #[error(transparent)]
     Node(#[from] NodeError),
+    /// The demo.
+    #[error(transparent)]
+    Demo(#[from] Failure),
+    /// An audit.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// Anything else.
     #[error("{0}")]
     Other(String),
@@ -111,9 +119,26 @@ impl CliError {
                 OTHER
             }
             Self::Node(_) => FILE,
+            Self::Demo(failure) => demo_exit_code(&failure.error),
+            Self::Audit(error) => audit_exit_code(error),
             Self::Setup(SetupError::NoPort { .. }) | Self::Other(_) => OTHER,
         }
     }
+}
+
+const fn demo_exit_code(error: &DemoError) -> u8 {
+    match error {
+        DemoError::Scenario(_) | DemoError::Io { .. } | DemoError::Network(_) => FILE,
+        DemoError::Stories(_) => USAGE,
+        DemoError::Step { source, .. } => client_exit_code(source),
+        DemoError::Audit { source, .. } => audit_exit_code(source),
+        DemoError::Receipt(_) => UNVERIFIED,
+        _ => OTHER,
+    }
+}
+
+const fn audit_exit_code(error: &AuditError) -> u8 {
+    if error.is_difference() { UNVERIFIED } else { FILE }
 }
 
 const fn client_exit_code(error: &ClientError) -> u8 {

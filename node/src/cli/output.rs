@@ -54,13 +54,26 @@ impl Output {
             (json, true) => json.to_string(),
             (_, false) => report.text.trim_end().to_owned(),
         };
+        self.text(&text)
+    }
+
+    /// Prints a text as it is, now.
+    ///
+    /// # Errors
+    /// As [`Self::print`].
+    pub fn text(&self, text: &str) -> Result<(), CliError> {
         let mut stdout = io::stdout().lock();
-        match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        match writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
                 Err(CliError::Other(format!("cannot write to stdout: {error}")))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether JSON is asked for.
+    pub const fn is_json(&self) -> bool {
+        self.json
     }
 
     /// Says something beside the report, to people only.

@@ -1,0 +1,60 @@
+//! Two authorities' ledgers, held against one another: one must be the beginning of the other.
+
+use super::error::{AuditError, Difference};
+use crate::storage::{LedgerEntry, SegmentReader};
+use kerbholz_consensus::{CommitDigest, Committee};
+use serde::Serialize;
+use std::path::Path;
+
+/// Two ledgers with one history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Agreement {
+    /// Commits of the first.
+    pub commits: u64,
+    /// Commits of the second.
+    pub against: u64,
+}
+
+/// Compares commit by commit. Reads headers only: the content is [`super::replay`]'s affair.
+///
+/// # Errors
+/// [`AuditError::Difference`] with the first commit that differs, [`AuditError::File`] when a file
+/// cannot be read.
+pub fn compare(
+    directory: &Path,
+    against: &Path,
+    committee: &Committee,
+) -> Result<Agreement, AuditError> {
+    let (mut ours, mut theirs) = (Digests::open(directory)?, Digests::open(against)?);
+    let mut agreement = Agreement { commits: 0, against: 0 };
+    loop {
+        let (a, b) = (ours.next(committee)?, theirs.next(committee)?);
+        agreement.commits += u64::from(a.is_some());
+        agreement.against += u64::from(b.is_some());
+        match (a, b) {
+            (None, None) => return Ok(agreement),
+            (Some((index, a)), Some((_, b))) if a != b => {
+                let what = format!("the commit in {}", against.display());
+                return Err(Difference::at(index, what, a, b).into());
+            }
+            _ => {}
+        }
+    }
+}
+
+struct Digests(SegmentReader);
+
+impl Digests {
+    fn open(directory: &Path) -> Result<Self, AuditError> {
+        Ok(Self(SegmentReader::open(directory)?))
+    }
+
+    fn next(&mut self, committee: &Committee) -> Result<Option<(u64, CommitDigest)>, AuditError> {
+        for entry in self.0.by_ref() {
+            if let LedgerEntry::Commit(commit) = entry? {
+                return Ok(Some((commit.index(), commit.header().digest(committee))));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,128 @@
+//! `kerbholz audit`: recomputes a ledger from its blocks. The work is done by
+//! [`kerbholz_node::audit`].
+
+use super::error::CliError;
+use super::output::{Output, Report};
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use kerbholz_client::network::{committee, read_genesis};
+use kerbholz_ledger::execute::Effects;
+use kerbholz_node::audit::{self, Agreement, AuditError, Observer, compare, replay};
+use kerbholz_node::demo::units;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// What an auditor can do.
+#[derive(Subcommand)]
+pub enum AuditCommand {
+    /// Recompute everything in a data directory (or a copy), and name the first difference
+    Replay(ReplayArgs),
+}
+
+/// What to replay.
+#[derive(Args)]
+pub struct ReplayArgs {
+    /// An authority's data directory, or a copy of its `ledger` folder; it is only read
+    #[arg(value_name = "DIR")]
+    data: PathBuf,
+    /// The network's genesis.json
+    #[arg(long, value_name = "FILE")]
+    genesis: PathBuf,
+    /// Another authority's data: its ledger must have the same commits
+    #[arg(long, value_name = "DIR")]
+    against: Option<PathBuf>,
+}
+
+/// What is printed with `--json`.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    report: &'a audit::Report,
+    against: Option<Agreement>,
+}
+
+/// Runs a command.
+pub fn run(command: AuditCommand, output: &Output) -> Result<Report, CliError> {
+    let AuditCommand::Replay(ReplayArgs { data, genesis, against }) = command;
+    let genesis = read_genesis(&genesis)?;
+    let mut watch = Watch::new(output.is_json());
+    let replayed = tokio::task::block_in_place(|| replay(&data, &genesis, &mut watch));
+    watch.bar.finish_and_clear();
+    let report = replayed?.report;
+    let against = match &against {
+        None => None,
+        Some(other) => {
+            let committee = committee(&genesis).map_err(AuditError::from)?;
+            Some(compare(&data, other, &committee)?)
+        }
+    };
+    if output.is_json() {
+        let document = Document { report: &report, against };
+        let json = serde_json::to_string(&document)
+            .map_err(|error| CliError::Other(format!("the report cannot be written: {error}")))?;
+        output.text(&json)?;
+    } else {
+        output.text(&text(&report, against))?;
+    }
+    Ok(Report::nothing())
+}
+
+fn text(report: &audit::Report, against: Option<Agreement>) -> String {
+    let mut lines = vec![
+        format!("No difference in {} commits of network {}.", report.commits, report.network),
+        String::new(),
+        format!("transactions      {} ({} refused)", report.transactions, report.rejected),
+        format!("blocks            {}, {}", report.blocks, units::bytes(report.block_bytes)),
+        format!(
+            "checkpoints       {}, the last on commit {} ({} commits after it)",
+            report.checkpoints, report.checkpoint, report.commits_after_checkpoint
+        ),
+        format!("order proven      by the blocks themselves up to round {}", {
+            report.decided_through_round
+        }),
+        format!("balances          added up {} times, all zero", report.balances_checked),
+        format!("lots              {}", report.balance.lots),
+        format!("commit digest     {}", report.commit_digest),
+        format!("log root          {}", report.log_root),
+        format!("state digest      {}", report.state_digest),
+        format!("end               {}", report.ending),
+        format!(
+            "took              {:.2} s, {} transactions per second",
+            report.seconds,
+            units::number(report.transactions_per_second)
+        ),
+    ];
+    if let Some(Agreement { commits, against }) = against {
+        lines.push(format!(
+            "compared          {commits} commits here, {against} there: one history"
+        ));
+    }
+    lines.join("\n")
+}
+
+/// A bar that shows how much was replayed.
+struct Watch {
+    bar: ProgressBar,
+    commits: u64,
+}
+
+impl Watch {
+    fn new(quiet: bool) -> Self {
+        let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+        if let Ok(style) = ProgressStyle::with_template("{spinner} replayed {msg}  {elapsed}") {
+            bar.set_style(style);
+        }
+        Self { bar, commits: 0 }
+    }
+}
+
+impl Observer for Watch {
+    fn executed(&mut self, _: &Effects) {
+        self.commits += 1;
+    }
+
+    fn advanced(&mut self, bytes: u64) {
+        self.bar.set_message(format!("{} commits, {}", self.commits, units::bytes(bytes)));
+        self.bar.tick();
+    }
+}
