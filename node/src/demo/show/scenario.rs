@@ -54,6 +54,7 @@ fn footprints(out: &mut String, variants: &[VariantFinding], dimensions: &[Dimen
         cells.extend(values.iter().map(|(declared, value)| match (declared, value) {
             (true, value) => units::scaled(*value, &scale),
             (false, 0) => "n/d".to_owned(),
+            (false, value) if *value < 0 => format!("≤ {}", units::scaled(*value, &scale)),
             (false, value) => format!("≥ {}", units::scaled(*value, &scale)),
         }));
         row(&mut footprints, &cells);
@@ -93,7 +94,7 @@ fn undeclared(
         }
     }
     out.push('\n');
-    let bound = "≥: some source does not declare it; what is declared adds up to so much.";
+    let bound = "≥ (or ≤): some source does not declare it; what is declared adds up to so much.";
     line(out, &paint.dim(bound));
     for (what, names) in
         [("Not declared (n/d), so not known", nowhere), ("Zero where declared", zero)]
