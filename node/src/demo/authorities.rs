@@ -1,6 +1,7 @@
 //! The authorities' processes: started, asked, killed, brought back, stopped and measured.
 //!
-//! Every process is a child of this one and ends with it: stopping asks it to end, dropping kills.
+//! Every process is a child of this one and ends with it: stopping asks it to end, dropping kills,
+//! and however this process ends, the child's standard input ends with it, which ends the child.
 
 use crate::setup::authority_folder;
 use kerbholz_client::network::Network;
@@ -352,8 +353,8 @@ impl Process {
         let log = log.map_err(failed)?;
         let errors = log.try_clone().map_err(failed)?;
         let mut command = Command::new(program);
-        command.arg("node").arg("--dir").arg(&self.folder);
-        command.stdin(Stdio::null()).stdout(log).stderr(errors).kill_on_drop(true);
+        command.arg("node").arg("--exit-with-parent").arg("--dir").arg(&self.folder);
+        command.stdin(Stdio::piped()).stdout(log).stderr(errors).kill_on_drop(true);
         // In a group of its own: Ctrl-C is for the demo, which then stops its authorities in order.
         #[cfg(unix)]
         command.process_group(0);
