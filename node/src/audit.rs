@@ -8,6 +8,7 @@
 //!
 //! [`compare()`] holds two authorities' ledgers against one another.
 
+mod books;
 mod chain;
 mod compare;
 mod error;
@@ -17,10 +18,11 @@ pub use compare::{Agreement, compare};
 pub use error::{AuditError, Difference};
 
 use crate::storage::{Ending, LedgerEntry, SegmentReader};
+use books::Books;
 use chain::Chain;
 use kerbholz_client::network::committee;
 use kerbholz_consensus::{Checkpoint, CheckpointError, Commit, Committee};
-use kerbholz_ledger::balance::{self, TrialBalance};
+use kerbholz_ledger::balance::{self, BalanceError, TrialBalance};
 use kerbholz_ledger::execute::{self, Effects, Item};
 use kerbholz_ledger::genesis::Genesis;
 use kerbholz_ledger::id::NetworkId;
@@ -33,10 +35,6 @@ use std::time::Instant;
 
 /// Entries whose signatures are checked at once, in parallel.
 const BATCH: usize = 256;
-/// Balances are added up after every commit with payload while there are few lots, then each time
-/// that so many times fewer transactions than lots were executed: the cost stays in proportion.
-const LOTS_PER_BALANCE: u64 = 64;
-
 /// What a replay found, when everything agrees.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -60,8 +58,10 @@ pub struct Report {
     pub commits_after_checkpoint: u64,
     /// Up to this round of the DAG the blocks themselves prove which leaders are final.
     pub decided_through_round: u64,
-    /// How often every balance was added up; always at the end.
+    /// Commits with changes after which every balance they touched was compared.
     pub balances_checked: u64,
+    /// How often all lots were added up from nothing; always at the end.
+    pub balances_added_up: u64,
     /// Digest of the last commit.
     pub commit_digest: String,
     /// Root of the transaction log.
@@ -182,11 +182,13 @@ struct Audit {
     committee: Committee,
     state: Memory,
     chain: Chain,
+    books: Books,
     blocks: u64,
     block_bytes: u64,
     rejected: u64,
     checkpoints: u64,
     balances_checked: u64,
+    balances_added_up: u64,
     executed_since_balance: u64,
     lots: u64,
 }
@@ -203,11 +205,13 @@ impl Audit {
             committee,
             state,
             chain,
+            books: Books::default(),
             blocks: 0,
             block_bytes: 0,
             rejected: 0,
             checkpoints: 0,
             balances_checked: 0,
+            balances_added_up: 0,
             executed_since_balance: 0,
             lots: 0,
         })
@@ -252,13 +256,20 @@ impl Audit {
         };
         let effects = execute::execute(&ordered, &self.state)
             .map_err(|error| Difference::at(index, "execution", "a result", error.0))?;
+        if !effects.executed.is_empty() {
+            self.books
+                .commit(&self.state, &effects)
+                .map_err(|error| out_of_balance(index, &error))?;
+            self.balances_checked += 1;
+        }
         self.state.apply(&effects.writes);
         self.blocks += commit.blocks().len() as u64;
         self.block_bytes += commit.blocks().iter().map(|b| b.bytes().len() as u64).sum::<u64>();
         self.rejected += effects.executed.iter().filter(|done| done.result.is_err()).count() as u64;
         self.chain.executed(commit, &effects);
         self.executed_since_balance += effects.executed.len() as u64;
-        if self.executed_since_balance > self.lots / LOTS_PER_BALANCE {
+        // Each time the ledger has grown by about as much again: the cost stays in proportion.
+        if self.executed_since_balance > self.lots.max(1_000) {
             self.balance()?;
         }
         observer.executed(&effects);
@@ -266,11 +277,9 @@ impl Audit {
     }
 
     fn balance(&mut self) -> Result<TrialBalance, AuditError> {
-        let balance = balance::check(&self.state).map_err(|error| {
-            let found = error.to_string();
-            Difference::at(self.chain.last(), "the trial balance", "sums that agree", found)
-        })?;
-        self.balances_checked += 1;
+        let balance = balance::check(&self.state);
+        let balance = balance.map_err(|error| out_of_balance(self.chain.last(), &error))?;
+        self.balances_added_up += 1;
         self.executed_since_balance = 0;
         self.lots = balance.lots;
         Ok(balance)
@@ -297,6 +306,7 @@ impl Audit {
             commits_after_checkpoint: last.index - checkpoint,
             decided_through_round,
             balances_checked: self.balances_checked,
+            balances_added_up: self.balances_added_up,
             commit_digest: last.digest.to_string(),
             log_root: hex::encode(last.log_root),
             state_digest: hex::encode(last.state_digest),
@@ -307,6 +317,10 @@ impl Audit {
         };
         Ok(Replay { report, state: self.state, outcomes })
     }
+}
+
+fn out_of_balance(commit: u64, error: &BalanceError) -> Difference {
+    Difference::at(commit, "the trial balance", "sums that agree", error)
 }
 
 #[cfg(test)]

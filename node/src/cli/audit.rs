@@ -80,7 +80,10 @@ fn text(report: &audit::Report, against: Option<Agreement>) -> String {
         format!("order proven      by the blocks themselves up to round {}", {
             report.decided_through_round
         }),
-        format!("balances          added up {} times, all zero", report.balances_checked),
+        format!(
+            "balances          compared after {} commits, added up {} times: all zero",
+            report.balances_checked, report.balances_added_up
+        ),
         format!("lots              {}", report.balance.lots),
         format!("commit digest     {}", report.commit_digest),
         format!("log root          {}", report.log_root),

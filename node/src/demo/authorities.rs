@@ -179,7 +179,7 @@ impl Authorities {
     async fn ready(&self, session: &Session, index: usize) -> Result<NodeInfo, ProcessError> {
         let begin = Instant::now();
         loop {
-            if let Some(info) = ask(session, index, Duration::from_secs(1)).await {
+            if let Some(info) = ask(session, index, SAMPLE_EVERY).await {
                 return Ok(info);
             }
             let mut processes = self.inner.processes.lock().await;

@@ -82,7 +82,7 @@ fn model(out: &mut String, findings: &Findings) {
     line(
         out,
         &format!(
-            "Replay: {:.2} s, {} transactions per second; balances added up {} times.",
+            "Replay: {:.2} s, {} transactions per second; balances compared after {} commits.",
             replay.seconds,
             units::number(replay.transactions_per_second),
             replay.balances_checked,
