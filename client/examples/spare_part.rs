@@ -28,8 +28,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     printer.accept(order).await?;
     printer.start(order).await?;
     let work = Work::finished()
-        .used(lot(&printer, "PA12 powder").await?, grams(120).amount)
-        .used(lot(&printer, "electricity").await?, watt_hours(1_800).amount)
+        .used(lot(&printer, "PA12 powder").await?, grams(120))
+        .used(lot(&printer, "electricity").await?, watt_hours(1_800))
         .made("bracket", pieces(1), mass_grams(100))
         .wasted("spent powder", grams(20), mass_grams(20));
     let completed = printer.complete(order, work).await?;

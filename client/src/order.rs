@@ -177,8 +177,8 @@ impl Order {
     }
 
     /// A lot of the buyer's that the provider may use.
-    pub fn provide(mut self, lot: LotId, amount: u64) -> Self {
-        self.terms.provided.push(Portion { lot, amount });
+    pub fn provide(mut self, lot: LotId, quantity: Quantity) -> Self {
+        self.terms.provided.push(Portion { lot, quantity });
         self
     }
 
@@ -241,9 +241,9 @@ impl Work {
         }
     }
 
-    /// Took so many base units of a lot.
-    pub fn used(mut self, lot: LotId, amount: u64) -> Self {
-        self.transformation.inputs.push(Portion { lot, amount });
+    /// Took so much of a lot.
+    pub fn used(mut self, lot: LotId, quantity: Quantity) -> Self {
+        self.transformation.inputs.push(Portion { lot, quantity });
         self
     }
 

@@ -269,10 +269,10 @@ impl Machine {
     pub async fn transfer(
         &self,
         lot: LotId,
-        amount: u64,
+        quantity: Quantity,
         to: MemberId,
     ) -> Result<LotId, ClientError> {
-        let transfer = LotTransfer { portion: Portion { lot, amount }, to };
+        let transfer = LotTransfer { portion: Portion { lot, quantity }, to };
         let applied = self.submit(vec![Operation::TransferLot(transfer)]).await?;
         Ok(applied.lot(0, 0))
     }
@@ -284,10 +284,10 @@ impl Machine {
     pub async fn sink(
         &self,
         lot: LotId,
-        amount: u64,
+        quantity: Quantity,
         kind: SinkKind,
     ) -> Result<Applied, ClientError> {
-        let sink = LotSink { portion: Portion { lot, amount }, kind };
+        let sink = LotSink { portion: Portion { lot, quantity }, kind };
         self.submit(vec![Operation::SinkLot(sink)]).await
     }
 

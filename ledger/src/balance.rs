@@ -182,14 +182,14 @@ impl Sums {
 
     fn sink(&mut self, sink: &SinkRow) -> Result<(), BalanceError> {
         self.sinks = self.sinks.checked_add(&sink.taken.footprint)?;
-        let product = self.product(&sink.taken.product, sink.taken.unit);
-        add(&mut product.booked_out, sink.taken.portion.amount)
+        let product = self.product(&sink.taken.product, sink.taken.portion.quantity.unit);
+        add(&mut product.booked_out, sink.taken.portion.quantity.amount)
     }
 
     fn transformation(&mut self, row: &TransformationRow) -> Result<(), BalanceError> {
         for taken in &row.inputs {
-            let product = self.product(&taken.product, taken.unit);
-            add(&mut product.used, taken.portion.amount)?;
+            let product = self.product(&taken.product, taken.portion.quantity.unit);
+            add(&mut product.used, taken.portion.quantity.amount)?;
         }
         Ok(())
     }

@@ -266,8 +266,8 @@ pub struct LotDeclaration {
 pub struct Portion {
     /// The lot.
     pub lot: LotId,
-    /// How many of its base units; not zero, not more than there are.
-    pub amount: u64,
+    /// How much of it, in its own unit; not zero, not more than there is.
+    pub quantity: Quantity,
 }
 
 /// `TransferLot`: signed by the owner, a machine or organisation. The receiver gets a new lot with the

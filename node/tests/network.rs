@@ -15,7 +15,7 @@ use kerbholz_client::ledger::quantity::{
 use kerbholz_client::ledger::rejection::Code;
 use kerbholz_client::ledger::rows::{AccountRow, Table, key};
 use kerbholz_client::ledger::transaction::{Envelope, TRANSACTION_VERSION, Transaction};
-use kerbholz_client::order::{Order, Work, grams, pieces};
+use kerbholz_client::order::{Order, Work, grams, pieces, watt_hours};
 use kerbholz_client::protocol::Refusal;
 use kerbholz_client::session::now;
 use kerbholz_client::{
@@ -143,8 +143,8 @@ async fn trade(world: &World) {
     printer.accept(order).await.unwrap();
     printer.start(order).await.unwrap();
     let work = Work::finished()
-        .used(*powder, 120_000)
-        .used(*energy, 360_000)
+        .used(*powder, grams(120))
+        .used(*energy, watt_hours(100))
         .made("bracket", pieces(1), Milligrams::new(100_000))
         .wasted("spent powder", Quantity::new(20_000, Unit::Milligram), Milligrams::new(20_000));
     let completed = printer.complete(order, work).await.unwrap();

@@ -214,7 +214,7 @@ impl Player<'_> {
             Action::Sink(sink) => {
                 let lot = self.lots[&sink.portion.lot];
                 self.sunk = self.sunk.checked_add(&self.world.footprint(lot)).unwrap();
-                let portion = operation::Portion { lot, amount: sink.portion.quantity.amount };
+                let portion = operation::Portion { lot, quantity: sink.portion.quantity };
                 let sunk = LotSink { portion, kind: sink.kind };
                 self.world.submit(&sink.machine, Operation::SinkLot(sunk));
             }
@@ -228,7 +228,7 @@ impl Player<'_> {
     ) -> Vec<operation::Portion> {
         let portion = |portion: &Portion| operation::Portion {
             lot: *held.get(&portion.lot).unwrap_or_else(|| &self.lots[&portion.lot]),
-            amount: portion.quantity.amount,
+            quantity: portion.quantity,
         };
         portions.iter().map(portion).collect()
     }

@@ -25,7 +25,7 @@ use kerbholz_client::ledger::quantity::{
 use kerbholz_client::ledger::transaction::{
     Envelope, TRANSACTION_VERSION, Transaction, UnverifiedTransaction,
 };
-use kerbholz_client::order::{Order, Work, grams, pieces};
+use kerbholz_client::order::{Order, Work, grams, pieces, watt_hours};
 use kerbholz_client::session::now;
 
 /// Orders in one measured commit.
@@ -160,8 +160,8 @@ impl World {
         let placed = self.sign("press", vec![Operation::PlaceOrder(order.terms())]);
         let order = OrderId::of(placed.id(), 0);
         let work = Work::finished()
-            .used(powder, 120_000)
-            .used(energy, 360_000)
+            .used(powder, grams(120))
+            .used(energy, watt_hours(100))
             .made("bracket", pieces(1), Milligrams::new(100_000))
             .wasted("spent", Quantity::new(20_000, Unit::Milligram), Milligrams::new(20_000))
             .period(self.time, self.time);

@@ -30,20 +30,22 @@ impl Work<'_> {
         portion: Portion,
         order: Option<OrderId>,
     ) -> Checked<Take> {
-        ensure(portion.amount > 0, Code::ZeroAmount)?;
+        let Quantity { amount, unit } = portion.quantity;
+        ensure(amount > 0, Code::ZeroAmount)?;
         let mut lot = self.lot(portion.lot)?;
         let provided = lot.held_for.is_some() && lot.held_for == order;
         ensure(lot.owner == taker || provided, Code::NotOwner)?;
         ensure(lot.held_for.is_none() || provided, Code::LotHeld)?;
+        ensure(lot.quantity.unit == unit, Code::UnitMismatch)?;
         let whole = lot.quantity.amount;
-        let rest = whole.checked_sub(portion.amount).ok_or(Code::NotEnough)?;
-        let footprint = lot.footprint.share(portion.amount, whole)?;
-        let mass = share_of_mass(lot.mass, portion.amount, whole)?;
+        let rest = whole.checked_sub(amount).ok_or(Code::NotEnough)?;
+        let footprint = lot.footprint.share(amount, whole)?;
+        let mass = share_of_mass(lot.mass, amount, whole)?;
         lot.quantity.amount = rest;
         lot.mass = lot.mass.checked_sub(mass).ok_or(Overflow)?;
         lot.footprint = lot.footprint.checked_sub(&footprint)?;
         let product = lot.product.clone();
-        let taken = Taken { portion, product, unit: lot.quantity.unit, mass, footprint };
+        let taken = Taken { portion, product, mass, footprint };
         Ok(Take { rest: lot, taken })
     }
 
@@ -116,10 +118,9 @@ impl Work<'_> {
 
     /// The lot that a taken part becomes.
     pub(super) fn part(&self, owner: MemberId, taken: &Taken) -> LotRow {
-        let quantity = Quantity::new(taken.portion.amount, taken.unit);
         self.new_lot(
             owner,
-            (taken.product.clone(), quantity, taken.mass),
+            (taken.product.clone(), taken.portion.quantity, taken.mass),
             taken.footprint.clone(),
             Origin::Part { lot: taken.portion.lot },
         )
@@ -168,8 +169,9 @@ pub(super) fn sink(work: &mut Work<'_>, signer: &Signer, sink: &LotSink) -> Chec
     let taken = work.take(take);
     work.totals.stock = work.totals.stock.checked_sub(&taken.footprint)?;
     work.totals.sinks = work.totals.sinks.checked_add(&taken.footprint)?;
-    let amount = u128::from(taken.portion.amount);
-    work.change_product(&taken.product, taken.unit, |row| {
+    let Quantity { amount, unit } = taken.portion.quantity;
+    let amount = u128::from(amount);
+    work.change_product(&taken.product, unit, |row| {
         row.stock = row.stock.checked_sub(amount)?;
         row.booked_out = row.booked_out.checked_add(amount)?;
         Some(())

@@ -162,8 +162,9 @@ pub(super) fn apply_draft(
     let mut inputs = Vec::with_capacity(draft.takes.len());
     for take in draft.takes {
         let taken = work.take(take);
-        let amount = u128::from(taken.portion.amount);
-        work.change_product(&taken.product, taken.unit, |row| {
+        let Quantity { amount, unit } = taken.portion.quantity;
+        let amount = u128::from(amount);
+        work.change_product(&taken.product, unit, |row| {
             row.stock = row.stock.checked_sub(amount)?;
             row.used = row.used.checked_add(amount)?;
             Some(())

@@ -4,7 +4,7 @@ use crate::factor::FactorRef;
 use crate::footprint::Footprint;
 use crate::id::{LotId, MemberId, OrderId, TransactionId, TransformationId};
 use crate::operation::{Evidence, Portion, SinkKind};
-use crate::quantity::{Milligrams, Quantity, Timestamp, Unit};
+use crate::quantity::{Milligrams, Quantity, Timestamp};
 use crate::transformation::{Activity, AllocationRule, OutputRole};
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -83,8 +83,6 @@ pub struct Taken {
     pub portion: Portion,
     /// Its product, so that a reader need not look the lot up.
     pub product: String,
-    /// Its unit.
-    pub unit: Unit,
     /// Its mass.
     pub mass: Milligrams,
     /// Its footprint.

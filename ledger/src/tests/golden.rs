@@ -9,7 +9,7 @@ use crate::execute::{Item, effects_digest};
 use crate::id::{ContentHash, FactorSetId, LotId, MemberId, OrderId, TransformationId};
 use crate::log::empty_root;
 use crate::operation::{LotSink, MoneyIssue, Operation, OrderStep, Portion, SinkKind};
-use crate::quantity::Minor;
+use crate::quantity::{Minor, Quantity, Unit};
 use crate::query;
 use crate::receipt::Proof;
 use crate::transaction::Transaction;
@@ -18,7 +18,10 @@ use std::string::{String, ToString};
 /// A short transaction: one lot booked out, one order accepted.
 fn small() -> Transaction {
     let sink = LotSink {
-        portion: Portion { lot: LotId::new([0xaa; 32]), amount: 1000 },
+        portion: Portion {
+            lot: LotId::new([0xaa; 32]),
+            quantity: Quantity::new(1000, Unit::Milligram),
+        },
         kind: SinkKind::Consumed,
     };
     let step = OrderStep { order: OrderId::new([0xbb; 32]) };
@@ -42,12 +45,12 @@ fn a_transaction() {
         ("02", "two operations"),
         ("0b", "sink a lot"),
         ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "the lot"),
-        ("fbe803", "1000 of its units"),
+        ("fbe80301", "1000 mg of it"),
         ("00", "consumed"),
         ("0d", "accept an order"),
         ("bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "the order"),
-        ("df86883ce45522f2d0da6d4a49add6632c269066988e6d76efe5c09e7072fbce", "signature, R"),
-        ("ed30d08962efba114788f8a887f0f5632a3f9f010e74155a30ee781554f0850c", "signature, s"),
+        ("171ee962d5d1ecd065928106aca324c937f5d0ca595e9fc90d96e82a2f05733b", "signature, R"),
+        ("dd371ac418fb727e88b6e5d40fa897b3d024c8a7c88848e88baea76fe138d909", "signature, s"),
     ]);
     assert_eq!(hex::encode(small().bytes()), expected);
 }
@@ -73,11 +76,11 @@ fn an_id_of_each_kind() {
 
 const IDS: [(&str, &str); 10] = [
     ("network", "0a92dc4ba2e182c40716359c18de7cd9d9639689cf11cba10352877a71b35353"),
-    ("transaction", "623db1e5f7c54dad8b59dbb743228d27d467a37898634333ff00bbf8db5cb348"),
+    ("transaction", "afc9a2949db0f6755289323015cd19730bb213c2d82da6ebfdbc76ff84d57113"),
     ("member", "9648fb0d7facb4e09f600c620e03791cd34de8da7bf30a4fc2726bf30e8c594e"),
-    ("lot", "3bf91585ef04c62d72077f5f881e382eaca5ae77564ef5df14b98d5b877abd4e"),
-    ("order", "75a9b9493dc25f4fd7251ddf62a1cf9a7186bf0454dcc98c8a2e77c4308df4e6"),
-    ("transformation", "5f2580ad994095ec342254b8af91de89a8e83e82d56417e59fa3c1324cd79eb0"),
+    ("lot", "d033d456a9ac0d9e7e1f89cf11763879b43d5bfd30de1760e1e9525482bb04a2"),
+    ("order", "ac2dbc64fc16521bfa6b3c69c507d0acb8bad935b4f347d5cc0b667ab1521e5b"),
+    ("transformation", "557870b1aad7c19d7f40331a5c173ec8b34b80bdd5754ce0dafac817186ba19f"),
     ("factor set", "8c9746bf9d811bac2ec2c8596cd026accf281235db5ed3af2dd3ff3444b65f9b"),
     ("content", "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"),
     ("effects of nothing", "1bd92b654f8de3a09069b074a87f8134d526c6f8c29b0f7b616d729659dc3569"),
@@ -89,7 +92,7 @@ fn one_of_each_operation() {
     let bytes = codec::encode(&one_of_each());
     assert_eq!(
         ContentHash::of(&bytes).to_string(),
-        "2df910d6aecaf428ded4c7bda9a7554bff100a3e45f8441c9368cb765a4a2972"
+        "89858a12c3becc3d2f86a58dee0058cdb0af09e4ee88c8b8a32b9b47e3de0459"
     );
 }
 
@@ -171,10 +174,10 @@ fn a_history() {
     let ledger = query::ledger(&table.world.state).expect("ledger");
     assert_eq!(
         ledger.state_digest.to_string(),
-        "29808045beecaaa53066750a97d8257830d0d2f2fd7441185e02ca36d6973af8"
+        "42c989a714328d49b4cab722a3b162c25ddb9eb8dc56afe1fa1c1b4a08dcc738"
     );
     assert_eq!(
         ledger.log_root.to_string(),
-        "8686002c977c15da540727129dc90e0dcb838a2ccdea7bd8eb554ad1c371de9a"
+        "7c2086dd2234fefae0fc0dffc9d10762ae2378642f804a6e233a10f55a86181d"
     );
 }

@@ -72,7 +72,8 @@ impl History {
     fn portion(&self, choice: u8, share: u16) -> Option<Portion> {
         let (lot, row) = self.lot(choice)?;
         let part = u128::from(row.quantity.amount) * u128::from(share) / 60_000;
-        Some(Portion { lot, amount: u64::try_from(part).expect("a part") })
+        let amount = u64::try_from(part).expect("a part");
+        Some(Portion { lot, quantity: Quantity::new(amount, row.quantity.unit) })
     }
 
     /// The operation of a try, and whose key signs it: mostly, but not always, the right one.
@@ -141,7 +142,7 @@ impl History {
         let inputs: Vec<Portion> = core::iter::once(first).chain(second).collect();
         let mass = inputs.iter().map(|portion| {
             let row = query::lot(&self.world.state, portion.lot).expect("lot").expect("lot");
-            let mass = u128::from(row.mass.get()) * u128::from(portion.amount);
+            let mass = u128::from(row.mass.get()) * u128::from(portion.quantity.amount);
             u64::try_from(mass / u128::from(row.quantity.amount.max(1))).expect("a mass")
         });
         let mass: u64 = mass.sum();
@@ -198,7 +199,7 @@ impl History {
             deliver_by: Timestamp::new(self.world.time + 20 * STEP),
             confirm_within: Milliseconds::new(5 * STEP),
             failure: FailureBearer::Buyer,
-            provided: provided.filter(|portion| portion.amount > 0).into_iter().collect(),
+            provided: provided.filter(|portion| portion.quantity.amount > 0).into_iter().collect(),
             parent: self.orders.last().copied().filter(|_| one.share.is_multiple_of(5)),
             confirmer: None,
         })
@@ -209,11 +210,13 @@ impl History {
         // Something of the provider's own, a little of it.
         let stock = query::lots_of(&self.world.state, row.terms.provider, None, 50).expect("lots");
         let lot = *stock.ids.get(usize::from(one.lots[0]) % stock.ids.len().max(1))?;
-        let mut transformation = self.transformation(one, Portion { lot, amount: 1 })?;
+        let unit = query::lot(&self.world.state, lot).expect("lot")?.quantity.unit;
+        let little = Portion { lot, quantity: Quantity::new(1, unit) };
+        let mut transformation = self.transformation(one, little)?;
         transformation.inputs.truncate(1);
         transformation.inputs.extend(row.provided.iter().filter_map(|lot| {
-            let amount = query::lot(&self.world.state, *lot).expect("lot")?.quantity.amount;
-            (amount > 0).then_some(Portion { lot: *lot, amount })
+            let quantity = query::lot(&self.world.state, *lot).expect("lot")?.quantity;
+            (quantity.amount > 0).then_some(Portion { lot: *lot, quantity })
         }));
         let outcome = match one.share % 4 {
             0 => Outcome::Failed,

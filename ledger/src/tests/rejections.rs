@@ -172,6 +172,7 @@ const LOTS: &str = "
     transfer b by=printer of=powder:300g to=rail         -> ok
     transfer c by=rail of=b:300g to=press                -> ok
     transfer by=rail of=b:1g to=press                    -> not_enough
+    transfer by=rail of=b:1pc to=press                   -> unit_mismatch
     sink     by=meter of=powder:1g                       -> wrong_signer
     sink     by=press of=powder:1g                       -> not_owner
     sink     by=printer of=powder:701g                   -> not_enough
@@ -204,6 +205,7 @@ const TRANSFORMATIONS: &str = "
     transform in=none:1g out=x:1g:1g                                 -> unknown_lot
     transform in=r:1g out=x:1g:1g                                    -> not_owner
     transform in=p:1001g out=x:1g:1g                                 -> not_enough
+    transform in=p:1J out=x:1g:1g                                    -> unit_mismatch
     transform in=p:1g,q:1g,p:1g out=x:3g:3g                          -> lot_twice
     transform in=p:1g out=x:1g:2g                                    -> mass_mismatch
     transform in=p:100g out=x:1pc:99g tolerance=9999                 -> mass_imbalance

@@ -226,7 +226,7 @@ pub async fn portion(
             amount.unit
         )));
     }
-    Ok(Portion { lot, amount: amount.amount })
+    Ok(Portion { lot, quantity: amount })
 }
 
 /// The published factor of this code, in the newest version that has it. Where sets of several

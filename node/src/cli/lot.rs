@@ -229,7 +229,7 @@ async fn transfer(context: &Context, lot: &Share, to: &str, by: &str) -> Result<
     let machine = context.machine(by).await?;
     let receiver = owner_of(&machine, Some(to)).await?.unwrap_or(machine.id());
     let portion = find::portion(&machine, Some(machine.id()), None, lot).await?;
-    let received = machine.transfer(portion.lot, portion.amount, receiver).await?;
+    let received = machine.transfer(portion.lot, portion.quantity, receiver).await?;
     context.keep_seen(&machine);
     let text = format!("{to} received lot {received}");
     Ok(Report::new(text, json!({ "lot": received, "from": portion.lot, "to": receiver })))
@@ -243,10 +243,11 @@ async fn sink(
 ) -> Result<Report, CliError> {
     let machine = context.machine(by).await?;
     let portion = find::portion(&machine, Some(machine.id()), None, lot).await?;
-    let applied = machine.sink(portion.lot, portion.amount, kind).await?;
+    let applied = machine.sink(portion.lot, portion.quantity, kind).await?;
     context.keep_seen(&machine);
     let text = format!("Booked lot {} out", portion.lot.short());
-    let json = json!({ "lot": portion.lot, "amount": portion.amount, "transaction": applied.id });
+    let json =
+        json!({ "lot": portion.lot, "amount": portion.quantity.amount, "transaction": applied.id });
     Ok(Report::new(text, json))
 }
 
@@ -282,7 +283,7 @@ async fn tree(context: &Context, lot: String, owner: Option<&str>) -> Result<Rep
             Origin::Made { transformation, .. } => {
                 let made = session.transformation(*transformation).await?;
                 for input in made.inputs.iter().rev() {
-                    let amount = Quantity::new(input.portion.amount, input.unit);
+                    let amount = input.portion.quantity;
                     stack.push((input.portion.lot, depth + 1, Some(view::quantity(amount))));
                 }
                 for booked in &made.activities {

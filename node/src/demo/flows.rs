@@ -148,7 +148,8 @@ impl<'a> Upstream<'a> {
 
     fn sources_of(&self, made: &TransformationRow, depth: usize) -> Vec<Branch> {
         let input = |taken: &Taken| {
-            let quantity = (i128::from(taken.portion.amount), taken.unit.symbol());
+            let quantity =
+                (i128::from(taken.portion.quantity.amount), taken.portion.quantity.unit.symbol());
             self.branch(taken.portion.lot, quantity, &taken.footprint, depth + 1)
         };
         let mut from: Vec<Branch> = made.inputs.iter().map(input).collect();

@@ -240,10 +240,8 @@ impl Player<'_> {
     }
 
     async fn sink(&self, sink: &Sink, at: &str) -> Result<Made, DemoError> {
-        let portion = LedgerPortion {
-            lot: self.lot(&sink.portion.lot)?,
-            amount: sink.portion.quantity.amount,
-        };
+        let portion =
+            LedgerPortion { lot: self.lot(&sink.portion.lot)?, quantity: sink.portion.quantity };
         let operation = Operation::SinkLot(LotSink { portion, kind: sink.kind });
         let what = format!("{at}: {} books {} out", sink.machine, sink.portion.lot);
         self.stage.submit(self.machine(&sink.machine)?, vec![operation], &what).await?;
@@ -282,7 +280,7 @@ impl Player<'_> {
             order = order.predicted(predicted);
         }
         for portion in &step.provided {
-            order = order.provide(self.lot(&portion.lot)?, portion.quantity.amount);
+            order = order.provide(self.lot(&portion.lot)?, portion.quantity);
         }
         if let Some(parent) = &step.parent {
             order = order.parent(self.placed(parent)?.order);
@@ -319,7 +317,7 @@ impl Player<'_> {
         for Portion { lot, quantity } in &order.inputs {
             let held = placed.held.get(lot).copied();
             let lot = held.map_or_else(|| self.lot(lot), Ok)?;
-            work = work.used(lot, quantity.amount);
+            work = work.used(lot, *quantity);
         }
         let evidence = self.evidence(step);
         for Activity { name, factor, amount } in &order.activities {

@@ -50,10 +50,8 @@ fn list(text: &str) -> impl Iterator<Item = Vec<&str>> {
 
 impl Table {
     fn portions(&self, text: &str) -> Vec<Portion> {
-        let portion = |item: Vec<&str>| Portion {
-            lot: self.lot_named(item[0]),
-            amount: quantity(item[1]).amount,
-        };
+        let portion =
+            |item: Vec<&str>| Portion { lot: self.lot_named(item[0]), quantity: quantity(item[1]) };
         list(text).map(portion).collect()
     }
     pub(super) fn at(&self, line: &Line<'_>, word: &str, default: i64) -> Timestamp {

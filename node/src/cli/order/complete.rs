@@ -130,7 +130,7 @@ async fn report(
     for share in &args.used {
         let owner = Some(machine.id());
         let portion = find::portion(machine, owner, Some((id, &order)), share).await?;
-        work = work.used(portion.lot, portion.amount);
+        work = work.used(portion.lot, portion.quantity);
     }
     let evidence = args.evidence.as_deref().map(lot::evidence).transpose()?;
     for Done { name, amount, factor } in args.activity {

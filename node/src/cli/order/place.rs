@@ -187,7 +187,7 @@ async fn references(
     }
     for share in &args.provide {
         let portion = find::portion(machine, Some(machine.id()), None, share).await?;
-        order = order.provide(portion.lot, portion.amount);
+        order = order.provide(portion.lot, portion.quantity);
     }
     Ok(order)
 }
