@@ -96,18 +96,18 @@ impl Books {
             Some(table) if table == Table::Sink as u8 && old.is_none() => {
                 let Some(sink) = decode::<SinkRow>(new)? else { return Ok(()) };
                 self.sinks = self.sinks.checked_add(&sink.taken.footprint)?;
-                let product = (sink.taken.product, sink.taken.unit);
+                let product = (sink.taken.product, sink.taken.portion.quantity.unit);
                 let row = self.products.entry(product.clone()).or_default();
                 touched.products.insert(product);
-                replace(&mut row.booked_out, 0, sink.taken.portion.amount)
+                replace(&mut row.booked_out, 0, sink.taken.portion.quantity.amount)
             }
             Some(table) if table == Table::Transformation as u8 && old.is_none() => {
                 let made = decode::<TransformationRow>(new)?;
                 for taken in made.into_iter().flat_map(|made| made.inputs) {
-                    let product = (taken.product, taken.unit);
+                    let product = (taken.product, taken.portion.quantity.unit);
                     let row = self.products.entry(product.clone()).or_default();
                     touched.products.insert(product);
-                    replace(&mut row.used, 0, taken.portion.amount)?;
+                    replace(&mut row.used, 0, taken.portion.quantity.amount)?;
                 }
                 Ok(())
             }
