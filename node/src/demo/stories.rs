@@ -228,3 +228,44 @@ impl MeterName {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_built_in_can_be_played() {
+        let stories = Stories::load(None, &[]).unwrap();
+        assert_eq!(stories.variants().len(), 15);
+        assert_eq!(stories.organisations().count(), 4);
+        assert!(stories.steps() > 100);
+        assert_eq!(stories.currency, "EUR");
+        // Everybody who buys can pay.
+        assert!(stories.spending().values().all(|spending| *spending > 0));
+    }
+
+    #[test]
+    fn only_what_is_asked_for_is_kept() {
+        let stories = Stories::load(None, &["H5".into(), "FZ1".into()]).unwrap();
+        let ids: Vec<&str> =
+            stories.variants().into_iter().map(|place| stories.at(place).1.id.as_str()).collect();
+        assert_eq!(ids, ["FZ1", "H5"]);
+        let error = Stories::load(None, &["H6".into()]).unwrap_err().to_string();
+        assert!(error.contains("\"H6\"") && error.contains("FZ2-min"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_must_have_factors_a_scenario_and_one_currency() {
+        let folder = tempfile::tempdir().unwrap();
+        let load = || Stories::load(Some(folder.path()), &[]).unwrap_err().to_string();
+        let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        assert!(load().contains("factors.toml"), "{}", load());
+        put("factors.toml", FACTORS);
+        assert!(load().contains("no scenario file"), "{}", load());
+        put("b.toml", SCENARIOS[0].1);
+        put("a.toml", &SCENARIOS[1].1.replace(" EUR\"", " CHF\""));
+        assert!(load().contains("prices are in CHF and EUR"), "{}", load());
+        put("a.toml", "title = 3");
+        assert!(load().contains("a.toml:1: "), "{}", load());
+    }
+}

@@ -7,8 +7,8 @@ use crate::scenario::Outcome;
 use kerbholz_ledger::footprint::Dimension;
 
 /// Columns of the first column, and of each variant.
-const FIRST: u16 = 32;
-const EACH: u16 = 12;
+const FIRST: u16 = 34;
+const EACH: u16 = 14;
 
 pub(super) fn show(
     out: &mut String,

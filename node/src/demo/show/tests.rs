@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::demo::flows::Branch;
+use kerbholz_ledger::footprint::{DIMENSIONS, Dimension};
 
 fn branch(what: &str, climate: i128, from: Vec<Branch>) -> Branch {
     Branch {
@@ -54,4 +55,61 @@ fn text_is_wrapped_at_spaces() {
 fn colour_is_only_where_it_is_wanted() {
     assert_eq!(Paint::new(false).green("ok"), "ok");
     assert_eq!(Paint::new(true).green("ok"), "\x1b[32mok\x1b[0m");
+}
+
+fn variant(id: &str) -> crate::demo::findings::VariantFinding {
+    let mut footprint = vec![Some(0); DIMENSIONS];
+    footprint[Dimension::Climate as usize] = Some(12_345_678_901_234);
+    footprint[Dimension::Energy as usize] = None;
+    footprint[Dimension::HumanToxicity as usize] = None;
+    let mut known: Vec<i128> = footprint.iter().map(|value| value.unwrap_or(0)).collect();
+    known[Dimension::Energy as usize] = 83_000_000;
+    crate::demo::findings::VariantFinding {
+        id: id.into(),
+        title: "A variant with quite a long title, as they are".into(),
+        product: footprint.clone(),
+        footprint,
+        known,
+        tiers: [0.25, 0.25, 0.5],
+        quality: [1.0, 2.0, 3.0],
+        gwp_mixed: false,
+        parts: vec![],
+        avoided: None,
+        orders: 1,
+        price_minor: 100,
+        lot: "lot".into(),
+        tree: None,
+        flows: crate::demo::flows::Flows::default(),
+    }
+}
+
+/// What is not declared is never shown as zero, and no line is wider than the page.
+#[test]
+fn a_footprint_table_fits_its_page_and_says_what_is_not_known() {
+    let dimensions: Vec<_> = Dimension::ALL
+        .iter()
+        .map(|d| crate::demo::findings::DimensionName { name: d.name(), unit: d.unit() })
+        .collect();
+    let scenario = crate::demo::findings::ScenarioFinding {
+        file: "a.toml".into(),
+        title: "A scenario".into(),
+        question: "Which?".into(),
+        functional_unit: "One part".into(),
+        study: "A study".into(),
+        variants: ["FZ1", "FZ2-min", "FZ2-max", "FZ3-min", "FZ3-max", "FZ4-min", "FZ4-max"]
+            .map(variant)
+            .into(),
+        expectations: vec![],
+    };
+    for width in [72, 90, 110, 118, 120] {
+        let mut out = String::new();
+        scenario::show(&mut out, &scenario, &dimensions, width, Paint::new(false));
+        for text in out.lines().filter(|text| !text.contains("adds up")) {
+            assert!(text.chars().count() <= usize::from(width).max(100), "{width}: {text}");
+        }
+        assert!(out.contains("≥ 83.0") && out.contains("12.3"), "{out}");
+        let unknown = out.lines().find(|text| text.contains("Not declared (n/d)")).unwrap();
+        assert!(unknown.contains("human toxicity"), "{unknown}");
+        assert!(!out.lines().any(|text| text.trim_start().starts_with("human toxicity,")), "{out}");
+    }
 }
