@@ -1,4 +1,5 @@
 //! `kerbholz demo` as a newcomer runs it: the real binary, four real processes, one real kill.
+#![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -121,6 +122,10 @@ fn network(found: &Value) {
         let (p50, p99) = (&finality["p50_ms"], &finality["p99_ms"]);
         assert!(0.0 < p50.as_f64().unwrap() && p50.as_f64() <= p99.as_f64(), "{finality}");
     }
+    // Every transaction on the ledger was measured by the client that submitted it.
+    let measured = |phase: &str| found["network"][phase]["transactions"].as_u64().unwrap();
+    let all = measured("finality_all") + measured("finality_one_down");
+    assert_eq!(all, found["replay"]["transactions"].as_u64().unwrap());
     for authority in found["network"]["authorities"].as_array().unwrap() {
         let resident = authority["resident_max_bytes"].as_u64().unwrap();
         assert!(0 < resident && resident < 150 << 20, "{authority}");

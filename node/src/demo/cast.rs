@@ -5,13 +5,14 @@ use super::stories::{MeterName, Stories};
 use super::timing::Timing;
 use super::{DemoError, PUBLISHER};
 use crate::files;
+use crate::scenario::FactorFile;
 use crate::setup::member_key;
 use kerbholz_client::network::Network;
 use kerbholz_client::{ClientError, Machine, Meter, Organisation, Publisher, Session};
 use kerbholz_ledger::factor::FactorRef;
 use kerbholz_ledger::id::{FactorSetId, MemberId};
 use kerbholz_ledger::keys::Keypair;
-use kerbholz_ledger::operation::{Enrolled, MeterKind, MoneyIssue, Operation};
+use kerbholz_ledger::operation::{Enrolled, FactorPublication, MeterKind, MoneyIssue, Operation};
 use kerbholz_ledger::quantity::{CommitIndex, Minor, Timestamp, Unit};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -64,7 +65,7 @@ impl Cast {
         stories: &Stories,
         timing: &Timing,
     ) -> Result<Self, DemoError> {
-        let publishing = publish(folder, network, stories);
+        let publishing = publish(folder, network, stories, timing);
         let newcomers = newcomers(stories)?;
         let mut enrolling = JoinSet::new();
         for newcomers in newcomers {
@@ -72,7 +73,7 @@ impl Cast {
             let (network, timing) = (network.clone(), timing.clone());
             enrolling.spawn(async move { enrol(&network, &key, newcomers, &timing).await });
         }
-        let issuing = issue(folder, network, stories);
+        let issuing = issue(folder, network, stories, timing);
         let (published, issued) = tokio::try_join!(publishing, issuing)?;
         let (factors, mut commit) = published;
         commit = commit.max(issued);
@@ -140,12 +141,17 @@ async fn publish(
     folder: &Path,
     network: &Network,
     stories: &Stories,
+    timing: &Timing,
 ) -> Result<(FactorSetId, CommitIndex), DemoError> {
     let failed = || DemoError::step("the publisher publishes the factors");
     let publisher = Publisher::connect(network, &key(folder, PUBLISHER)?).await.map_err(failed())?;
-    let factors = &stories.factors;
-    let set = publisher.publish(&factors.name, factors.version, factors.factors.clone()).await;
-    Ok((set.map_err(failed())?, publisher.seen()))
+    let FactorFile { name, version, factors, .. } = stories.factors.clone();
+    let set = FactorSetId::of(publisher.id(), &name, version);
+    let publication = FactorPublication { name, version, factors };
+    let phase = timing.phase();
+    let applied = publisher.submit(vec![Operation::PublishFactors(publication)]).await;
+    timing.record(phase, applied.map_err(failed())?.finality);
+    Ok((set, publisher.seen()))
 }
 
 /// Gives every organisation what its machines will spend.
@@ -153,6 +159,7 @@ async fn issue(
     folder: &Path,
     network: &Network,
     stories: &Stories,
+    timing: &Timing,
 ) -> Result<CommitIndex, DemoError> {
     let failed = || DemoError::step("money is issued");
     // The first organisation of the genesis issues the currency.
@@ -172,7 +179,9 @@ async fn issue(
         }));
     }
     for some in operations.chunks(OPERATIONS_AT_ONCE) {
-        issuer.submit(some.to_vec()).await.map_err(failed())?;
+        let phase = timing.phase();
+        let applied = issuer.submit(some.to_vec()).await.map_err(failed())?;
+        timing.record(phase, applied.finality);
     }
     Ok(issuer.seen())
 }
