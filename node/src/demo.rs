@@ -184,7 +184,8 @@ pub async fn run(options: &Options, screen: &Screen) -> Result<Findings, Failure
             Err(nothing_kept(error))
         }
         Err(error) => {
-            let written = folder.join(kerbholz_client::network::GENESIS_FILE).exists();
+            let ours = !matches!(error, DemoError::Setup(_));
+            let written = ours && folder.join(kerbholz_client::network::GENESIS_FILE).exists();
             Err(Failure { error: Box::new(error), data: written.then_some(folder) })
         }
     }

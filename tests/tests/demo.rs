@@ -191,7 +191,11 @@ fn a_malformed_scenario_is_named_with_file_line_and_reason() {
 
 #[test]
 fn what_cannot_be_shown_is_refused_before_anything_starts() {
+    let taken = tempfile::tempdir().unwrap();
+    std::fs::write(taken.path().join("genesis.json"), "{}").unwrap();
+    let exists = format!("{}: exists already", taken.path().join("genesis.json").display());
     for (arguments, code, says) in [
+        (&["demo", "--only", "FZ1", "--data", text(taken.path())][..], 6, exists.as_str()),
         (&["demo", "--only", "FZ9"][..], 2, "there is no variant \"FZ9\""),
         (&["demo", "--scenarios", "/no/such/folder"][..], 6, "/no/such/folder"),
         (&["demo", "--data", "/proc/no/such/folder", "--only", "FZ1"][..], 6, "/proc/no"),

@@ -128,7 +128,10 @@ impl CliError {
 
 const fn demo_exit_code(error: &DemoError) -> u8 {
     match error {
-        DemoError::Scenario(_) | DemoError::Io { .. } | DemoError::Network(_) => FILE,
+        DemoError::Scenario(_)
+        | DemoError::Io { .. }
+        | DemoError::Network(_)
+        | DemoError::Setup(SetupError::File(_)) => FILE,
         DemoError::Stories(_) => USAGE,
         DemoError::Step { source, .. } => client_exit_code(source),
         DemoError::Audit { source, .. } => audit_exit_code(source),
