@@ -36,6 +36,7 @@ pub enum Request {
     /// Order and execute this; repeating it is safe.
     Submit {
         /// Canonical bytes of a signed transaction.
+        #[serde(with = "serde_bytes")]
         transaction: Vec<u8>,
         /// How long to wait for it to be final, at most [`WAIT_MS_MAX`].
         wait_ms: u32,

@@ -25,6 +25,7 @@ pub struct Proof {
     /// The entry of the log, with the rows it changed.
     pub executed: Executed,
     /// The signed transaction; `None` for a deadline, which nobody signed.
+    #[serde(with = "serde_bytes")]
     pub transaction: Option<Vec<u8>>,
     /// The way to the root.
     pub inclusion: Inclusion,

@@ -42,8 +42,10 @@ pub type Row = (Vec<u8>, Vec<u8>);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Write {
     /// The key.
+    #[serde(with = "serde_bytes")]
     pub key: Vec<u8>,
     /// Its new value, or `None` when it is removed.
+    #[serde(with = "serde_bytes")]
     pub value: Option<Vec<u8>>,
 }
 

@@ -28,6 +28,7 @@ pub struct Receivable {
     /// The entry of the transaction log, with the rows it changed.
     pub executed: Executed,
     /// The transaction as submitted; empty for a deadline.
+    #[serde(with = "serde_bytes")]
     pub transaction: Vec<u8>,
 }
 
