@@ -76,7 +76,8 @@ pub struct OrderTerms {
     /// Most climate footprint of the whole quantity, ng CO2e: a completion whose products are above
     /// it (in proportion, when partial) is refused.
     pub climate_cap: Option<i128>,
-    /// Dimensions that the completion must declare, however it ends, or it is refused.
+    /// Dimensions that the completion must declare, however it ends, or it is refused. With a cap or
+    /// a carbon price, what is delivered must declare climate in any case.
     pub required: DimensionSet,
     /// Largest difference of mass in and mass out, in millionths of mass in.
     pub mass_tolerance_ppm: u32,

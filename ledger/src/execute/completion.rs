@@ -3,7 +3,7 @@
 use super::orders::{Party, check_step, end, move_to};
 use super::transformations::{self, Draft, apply_draft};
 use super::work::{Checked, Signer, Work, ensure};
-use crate::footprint::{Dimension, Overflow, mul_div_floor};
+use crate::footprint::{Dimension, DimensionSet, Overflow, mul_div_floor};
 use crate::id::{LotId, OrderId};
 use crate::order::{FailureBearer, OrderState, OrderTerms};
 use crate::quantity::Minor;
@@ -78,13 +78,17 @@ fn check_outcome(terms: &OrderTerms, completion: &Completion) -> Checked<u64> {
 }
 
 /// No order closes without its footprint, however it ends; the cap is for products, in proportion.
+/// What a cap or a price is put on must be declared: nothing said is not nothing emitted.
 fn check_footprint(
     terms: &OrderTerms,
     completion: &Completion,
     draft: &Draft,
     amount: u64,
 ) -> Checked<()> {
-    let missing = draft.total.undeclared.intersection(terms.required);
+    let compared = amount > 0 && (terms.climate_cap.is_some() || terms.carbon_price.is_some());
+    let climate: &[Dimension] = if compared { &[Dimension::Climate] } else { &[] };
+    let required = terms.required.union(DimensionSet::of(climate));
+    let missing = draft.total.undeclared.intersection(required);
     ensure(missing.is_empty(), Code::MissingDimension)?;
     let Some(cap) = terms.climate_cap else { return Ok(()) };
     let cap = mul_div_floor(cap, amount, terms.quantity.amount)?;

@@ -41,6 +41,23 @@ fn an_order_from_powder_to_bracket() {
 }
 
 #[test]
+fn what_says_nothing_of_climate_earns_no_bonus_and_passes_no_cap() {
+    for put in ["cap=1000", "carbon=100 predicted=5000000000000 hold=700"] {
+        check(&format!(
+            "issue    by=bank to=rail amount=5000                                    -> ok
+             place    o by=press to=printer price=200 {put}                          -> ok
+             accept   o by=printer                                                   -> ok
+             start    o by=printer                                                   -> ok
+             complete o by=printer out=bracket:10pc:0g                               -> missing_dimension
+             complete o by=printer outcome=partial out=bracket:1pc:0g                -> missing_dimension
+             # Where nothing is delivered there is nothing to compare.
+             complete o by=printer outcome=failed out=scrap:1pc:0g:waste             -> ok
+             account  maker                                                          -> 0 available, 0 held",
+        ));
+    }
+}
+
+#[test]
 fn what_a_footprint_is_made_of() {
     check(
         "declare  powder by=printer amount=1kg evidence=text/plain               -> ok
