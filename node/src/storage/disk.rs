@@ -47,6 +47,11 @@ impl DiskStorage {
         let (segments, torn) = Segments::open(&directory.ledger(), genesis, commit_min)?;
         let (mut wal, blocks, mut lost) = Wal::open(&directory.wal(), genesis, watermark)?;
         lost.extend(torn);
+        let own_last = wal.own_last()?;
+        if let Some(block) = own_last.as_ref().filter(|block| block.reference.author != own) {
+            let (found, expected) = (block.reference.author.0, own.0);
+            return Err(StorageError::OtherAuthority { path: directory.wal(), found, expected });
+        }
         let mut pending = Vec::new();
         for block in blocks {
             if segments.locate(&block.reference)?.is_some() {
@@ -63,7 +68,7 @@ impl DiskStorage {
             applied_commit: applied,
             rebuild: rebuild.or(empty),
             blocks: pending,
-            own_last: wal.own_last()?,
+            own_last,
             checkpoint: segments.checkpoint().cloned(),
             lost,
         };

@@ -69,6 +69,21 @@ pub enum StorageError {
         /// Genesis digest of this network, in hexadecimal.
         expected: String,
     },
+    /// The directory is another authority's. Signing on would be done without knowing what this one
+    /// has signed already.
+    #[error(
+        "{}: holds the blocks that authority {found} made, not those of authority {expected}; give \
+         each authority its own directory",
+        path.display()
+    )]
+    OtherAuthority {
+        /// The directory with the blocks.
+        path: PathBuf,
+        /// Whose they are, by the authority's index in the genesis.
+        found: u16,
+        /// Whose they should be.
+        expected: u16,
+    },
     /// Something lies here that Kerbholz did not put there.
     #[error("{}: not part of a Kerbholz data directory; move it away or choose an empty directory", path.display())]
     Unknown {

@@ -47,6 +47,19 @@ fn a_node_that_was_killed_finds_everything_again() {
 }
 
 #[test]
+fn the_directory_of_another_authority_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    fill(&mut open(root.path()).unwrap());
+    let other = AuthorityIndex(OWN.0 + 1);
+    let refused = DiskStorage::open(root.path(), GENESIS, other).map(drop);
+    assert!(
+        matches!(refused, Err(StorageError::OtherAuthority { found: 0, expected: 1, .. })),
+        "{refused:?}"
+    );
+    open(root.path()).unwrap();
+}
+
+#[test]
 fn blocks_are_served_from_both_logs() {
     let root = tempfile::tempdir().unwrap();
     let mut storage = open(root.path()).unwrap();
