@@ -13,7 +13,9 @@ use kerbholz_client::ledger::id::{MemberId, NetworkId, TransactionId};
 use kerbholz_client::ledger::quantity::{CommitIndex, Timestamp};
 use kerbholz_client::ledger::receipt::Proof;
 use kerbholz_client::ledger::rejection::Code;
-use kerbholz_client::ledger::rows::{KeyRow, ReadError, Table, TransactionRow, key, read};
+use kerbholz_client::ledger::rows::{
+    KeyRow, Read, ReadError, Row, Table, TransactionRow, key, read,
+};
 use kerbholz_client::ledger::transaction::{
     CLOCK_SKEW_MAX, TRANSACTION_VERSION, Transaction, UnverifiedTransaction,
 };
@@ -29,6 +31,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 const BEHIND_WAIT: Duration = Duration::from_secs(5);
 /// Most bytes of rows in one answer.
 const ROW_BYTES_MAX: usize = 3 << 20;
+/// Rows read at once for a page.
+const ROWS_AT_ONCE: usize = 8;
 /// Commits whose events are read at once for a subscriber.
 const EVENT_COMMITS_AT_ONCE: usize = 32;
 
@@ -165,16 +169,8 @@ impl Service {
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], limit: u32) -> Result<Answer, ReadError> {
-        let mut rows = self.rows.scan(prefix, from, limit.min(ROWS_MAX) as usize)?;
-        let mut bytes = 0;
-        // A page is cut where it grows too large; the client asks on from its last row.
-        let fits = |(key, value): &(Vec<u8>, Vec<u8>)| {
-            bytes += key.len() + value.len();
-            bytes <= ROW_BYTES_MAX
-        };
-        let count = rows.iter().map(fits).take_while(|fits| *fits).count();
-        rows.truncate(count);
-        Ok(Answer::Page(rows))
+        let page = page(&*self.rows, prefix, from, limit.min(ROWS_MAX) as usize)?;
+        Ok(page.map_or(Answer::Refused(Refusal::BadRequest), Answer::Page))
     }
 
     async fn receipt(&mut self, id: TransactionId, wait_ms: u32) -> Result<Answer, ReadError> {
@@ -268,6 +264,33 @@ impl Service {
     }
 }
 
+/// Rows by prefix. The page is cut where it grows too large, and the client asks on from its last
+/// row; only where nothing follows is it empty. `None` when not even the first row fits: no request
+/// brings that one.
+///
+/// Read a few at a time: the largest rows have megabytes, and whoever asks need not be a member.
+fn page(
+    rows: &dyn Read,
+    prefix: &[u8],
+    from: &[u8],
+    limit: usize,
+) -> Result<Option<Vec<Row>>, ReadError> {
+    let (mut page, mut bytes, mut from) = (Vec::new(), 0, from.to_vec());
+    while page.len() < limit {
+        let few = rows.scan(prefix, &from, ROWS_AT_ONCE.min(limit - page.len()))?;
+        let Some((last, _)) = few.last() else { break };
+        from = [last.as_slice(), &[0]].concat();
+        for (key, value) in few {
+            bytes += key.len() + value.len();
+            if bytes > ROW_BYTES_MAX {
+                return Ok((!page.is_empty()).then_some(page));
+            }
+            page.push((key, value));
+        }
+    }
+    Ok(Some(page))
+}
+
 fn deadline(wait_ms: u32) -> tokio::time::Instant {
     let wait = Duration::from_millis(u64::from(wait_ms.min(WAIT_MS_MAX)));
     tokio::time::Instant::now() + wait
@@ -300,4 +323,69 @@ fn check(bytes: &[u8], network: NetworkId) -> Result<Transaction, Code> {
         return Err(Code::NotYetValid);
     }
     Ok(transaction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    /// Rows of one size under the keys 0, 1, 2 ... that notes how much was read of them at once.
+    struct Rows {
+        count: u8,
+        size: usize,
+        most: Cell<usize>,
+    }
+
+    impl Read for Rows {
+        fn get(&self, _: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+            Ok(None)
+        }
+
+        fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Row>, ReadError> {
+            let keys = (0..self.count).map(|number| [prefix, &[number]].concat());
+            let keys = keys.filter(|key| key.as_slice() >= from).take(limit);
+            let rows: Vec<Row> = keys.map(|key| (key, vec![0; self.size])).collect();
+            self.most.set(self.most.get().max(rows.len() * self.size));
+            Ok(rows)
+        }
+    }
+
+    /// How many rows each page has, until one is empty; `None` where a row fits no page.
+    fn pages(rows: &Rows, limit: usize) -> Vec<Option<usize>> {
+        let (mut from, mut lengths) = (vec![7], Vec::new());
+        loop {
+            let page = page(rows, &[7], &from, limit).unwrap();
+            lengths.push(page.as_ref().map(Vec::len));
+            match page.as_ref().and_then(|page| page.last()) {
+                Some((last, _)) => from = [last.as_slice(), &[0]].concat(),
+                None => return lengths,
+            }
+        }
+    }
+
+    #[test]
+    fn pages_are_cut_by_rows_and_bytes_and_end_with_an_empty_one() {
+        let third = ROW_BYTES_MAX / 3;
+        // (rows, bytes of each, limit, pages)
+        let table: [(u8, usize, usize, &[Option<usize>]); 6] = [
+            (0, 10, 5, &[Some(0)]),
+            (7, 10, 5, &[Some(5), Some(2), Some(0)]),
+            (20, 10, 1_000, &[Some(20), Some(0)]),
+            (7, third, 1_000, &[Some(2), Some(2), Some(2), Some(1), Some(0)]),
+            (2, ROW_BYTES_MAX - 2, 5, &[Some(1), Some(1), Some(0)]),
+            (2, ROW_BYTES_MAX, 5, &[None]),
+        ];
+        for (count, size, limit, expected) in table {
+            let rows = Rows { count, size, most: Cell::default() };
+            assert_eq!(pages(&rows, limit), expected, "{count} rows of {size} bytes");
+        }
+    }
+
+    #[test]
+    fn no_more_is_read_at_once_than_a_few_rows() {
+        let rows = Rows { count: 200, size: 1 << 20, most: Cell::default() };
+        page(&rows, &[7], &[7], 1_000).unwrap();
+        assert!(rows.most.get() <= ROWS_AT_ONCE << 20, "{} bytes", rows.most.get());
+    }
 }
