@@ -192,7 +192,9 @@ fn whole_orders(criterion: &mut Criterion) {
         };
         bencher.iter_batched(
             decode,
-            |decoded| decoded.into_iter().map(|one| one.verify().unwrap()).count(),
+            |decoded| -> Vec<Transaction> {
+                decoded.into_iter().map(|one| one.verify().unwrap()).collect()
+            },
             BatchSize::LargeInput,
         );
     });
