@@ -169,10 +169,7 @@ impl Driver {
 
     fn submit(&mut self, submission: Submission) -> Vec<Action> {
         let Submission { id, signer, bytes, taken } = submission;
-        let (result, actions) = match self.replica.submit(self.now(), id, signer, bytes) {
-            Ok(actions) => (Ok(()), actions),
-            Err(reason) => (Err(reason), Vec::new()),
-        };
+        let (result, actions) = self.replica.submit(self.now(), id, signer, bytes);
         // A client that no longer listens asks again by the id.
         let _ = taken.send(result);
         actions

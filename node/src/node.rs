@@ -9,7 +9,7 @@ use crate::network::{
     Authority, Multiaddr, Network as Libp2p, NetworkConfig, NetworkError, NetworkEvents,
     NetworkHandle, PeerKey,
 };
-use crate::replica::Replica;
+use crate::replica::{Replica, payload_of};
 use crate::storage::{self, DiskStorage, Recovered, Storage, StorageError};
 use kerbholz_client::ledger::rows::ReadError;
 use kerbholz_client::network::{Network, NetworkFileError, committee};
@@ -106,8 +106,9 @@ pub async fn run(
     let start = tokio::time::Instant::now();
     let begin = Now { monotonic: Instant(0), wall: Timestamp(now().get()) };
     let (pacing, signer) = (config.pace.parameters(), Signer::from_seed(&key.seed()));
-    let members = committee.clone();
+    let (members, waiting) = (committee.clone(), payload_of(own, &opened.recovery.blocks));
     let (consensus, first) = Consensus::recover(begin, pacing, members, signer, opened.recovery)?;
+    let (replica, first) = Replica::recover(begin, consensus, first, &waiting);
     let (handle, events) = listen(&config, &network, key.seed(), own, &committee, &highest).await?;
     ready(&handle.addresses());
 
@@ -126,7 +127,7 @@ pub async fn run(
         submissions,
         network: handle.clone(),
     };
-    // The first thing consensus hears: what was executed last, so that it votes for it again.
+    // What was executed last, before anything newer: so that consensus votes for it again.
     executor.last_done()?.map(|last| done_sender.send(last));
     let worker = std::thread::Builder::new()
         .name("executor".into())
@@ -134,7 +135,7 @@ pub async fn run(
         .map_err(NodeError::Thread)?;
     let serving = tokio::spawn(service.run(requests));
     let driver = Driver {
-        replica: Replica::new(consensus),
+        replica,
         committee,
         own,
         storage,

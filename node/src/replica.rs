@@ -6,7 +6,7 @@ use crate::mempool::{Mempool, NotTaken};
 use kerbholz_client::ledger::id::TransactionId;
 use kerbholz_client::ledger::keys::PublicKey;
 use kerbholz_client::ledger::transaction::UnverifiedTransaction;
-use kerbholz_consensus::{Action, Consensus, Event, Now};
+use kerbholz_consensus::{Action, AuthorityIndex, Block, Consensus, Event, Now};
 
 /// An authority's replica of the agreement.
 pub struct Replica {
@@ -30,9 +30,27 @@ pub struct Done {
 }
 
 impl Replica {
-    /// Around a consensus machine that was recovered from storage.
-    pub fn new(consensus: Consensus) -> Self {
-        Self { consensus, mempool: Mempool::default() }
+    /// Around a consensus machine that was recovered from storage, with the actions it began with.
+    /// `waiting` is the payload of own blocks that no stored commit holds (see [`payload_of`]): it
+    /// is waited for again, and offered again should its block fall out of the DAG. Returns what is
+    /// to be performed first.
+    pub fn recover(
+        now: Now,
+        consensus: Consensus,
+        first: Vec<Action>,
+        waiting: &[Vec<u8>],
+    ) -> (Self, Vec<Action>) {
+        let mut mempool = Mempool::default();
+        for item in waiting {
+            let known = UnverifiedTransaction::decode(item).ok().map(UnverifiedTransaction::verify);
+            if let Some(Ok(known)) = known {
+                // What finds no place in the book is still ordered, if its block is.
+                let _ = mempool.take(known.id(), known.envelope().signer);
+            }
+        }
+        let mut replica = Self { consensus, mempool };
+        let first = replica.settle(now, first);
+        (replica, first)
     }
 
     /// Something happened to consensus.
@@ -41,20 +59,22 @@ impl Replica {
         self.settle(now, actions)
     }
 
-    /// A client's transaction, decoded and its signature checked.
-    ///
-    /// # Errors
-    /// [`NotTaken`]: it waits here already, or there is no room.
+    /// A client's transaction, decoded and its signature checked: whether it was taken, and what is
+    /// to be done in either case.
     pub fn submit(
         &mut self,
         now: Now,
         id: TransactionId,
         signer: PublicKey,
         bytes: Vec<u8>,
-    ) -> Result<Vec<Action>, NotTaken> {
-        self.mempool.take(id, signer)?;
+    ) -> (Result<(), NotTaken>, Vec<Action>) {
+        if let Err(reason) = self.mempool.take(id, signer) {
+            return (Err(reason), Vec::new());
+        }
         let actions = self.handle(now, Event::PayloadOffered(vec![bytes]));
-        if self.mempool.contains(&id) { Ok(actions) } else { Err(NotTaken::Full) }
+        // Consensus may have refused it; the rest of what it wants is to be done all the same.
+        let taken = if self.mempool.contains(&id) { Ok(()) } else { Err(NotTaken::Full) };
+        (taken, actions)
     }
 
     /// A commit was executed, and its results are durable.
@@ -80,17 +100,11 @@ impl Replica {
     /// out of the DAG is offered again unless it became final otherwise; refused payload is let go.
     fn settle(&mut self, now: Now, actions: Vec<Action>) -> Vec<Action> {
         let mut rest = Vec::with_capacity(actions.len());
+        let mut again = Vec::new();
         for action in actions {
             match action {
                 Action::PayloadReturned(items) => {
-                    let waits = |item: &Vec<u8>| {
-                        let known = UnverifiedTransaction::decode(item).map(|known| known.id());
-                        known.is_ok_and(|id| self.mempool.contains(&id))
-                    };
-                    let items: Vec<_> = items.into_iter().filter(waits).collect();
-                    if !items.is_empty() {
-                        rest.extend(self.handle(now, Event::PayloadOffered(items)));
-                    }
+                    again.extend(items.into_iter().filter(|item| self.waits(item)));
                 }
                 Action::PayloadRefused(items) => {
                     for (item, reason) in items {
@@ -103,6 +117,23 @@ impl Replica {
                 other => rest.push(other),
             }
         }
+        // Only now: what follows from offering it follows from all of the actions above.
+        if !again.is_empty() {
+            rest.extend(self.handle(now, Event::PayloadOffered(again)));
+        }
         rest
     }
+
+    fn waits(&self, item: &[u8]) -> bool {
+        UnverifiedTransaction::decode(item).is_ok_and(|known| self.mempool.contains(&known.id()))
+    }
 }
+
+/// The payload of an authority's blocks.
+pub fn payload_of(author: AuthorityIndex, blocks: &[Block]) -> Vec<Vec<u8>> {
+    let own = blocks.iter().filter(|block| block.author() == author);
+    own.flat_map(|block| block.payload().map(<[u8]>::to_vec)).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! A network of one authority, whose every call decides something.
+
+use super::*;
+use kerbholz_client::ledger::id::NetworkId;
+use kerbholz_client::ledger::keys::Keypair;
+use kerbholz_client::ledger::quantity::Timestamp;
+use kerbholz_client::ledger::transaction::{Envelope, Transaction};
+use kerbholz_consensus::{
+    CommitDigest, Committee, CommitteeConfig, Instant, Parameters, Recovery, Signer, Timer,
+};
+
+fn at(ms: u64) -> Now {
+    Now { monotonic: Instant(ms), wall: kerbholz_consensus::Timestamp(1_000_000 + ms) }
+}
+
+fn replica(recovery: Recovery) -> (Replica, Vec<Action>) {
+    replica_of(Parameters::test(), recovery)
+}
+
+fn replica_of(parameters: Parameters, recovery: Recovery) -> (Replica, Vec<Action>) {
+    let waiting = payload_of(AuthorityIndex(0), &recovery.blocks);
+    let signer = Signer::from_seed(&[1; 32]);
+    let committee = Committee::new(CommitteeConfig {
+        network: kerbholz_consensus::NetworkId([2; 32]),
+        epoch: 0,
+        authorities: vec![signer.public_key()],
+        gc_depth: Committee::GC_DEPTH,
+        previous: CommitDigest::NONE,
+    });
+    let committee = committee.unwrap();
+    let (consensus, first) =
+        Consensus::recover(at(0), parameters, committee, signer, recovery).unwrap();
+    Replica::recover(at(0), consensus, first, &waiting)
+}
+
+/// A signed transaction that nobody will execute; `number` makes it another one.
+fn transaction(number: u64) -> Transaction {
+    let key = Keypair::from_seed(&[3; 32]);
+    let envelope = Envelope {
+        version: 1,
+        network: NetworkId::new([2; 32]),
+        signer: key.public(),
+        created_at: Timestamp::new(number),
+        expires_at: Timestamp::new(number + 1),
+        operations: vec![],
+    };
+    envelope.sign(&key)
+}
+
+fn submit(replica: &mut Replica, ms: u64, number: u64) -> (Result<(), NotTaken>, Vec<Action>) {
+    let transaction = transaction(number);
+    let signer = transaction.envelope().signer;
+    replica.submit(at(ms), transaction.id(), signer, transaction.bytes())
+}
+
+fn persisted(actions: &[Action]) -> Vec<Block> {
+    let block = |action: &Action| match action {
+        Action::Persist { block, .. } => Some(block.clone()),
+        _ => None,
+    };
+    actions.iter().filter_map(block).collect()
+}
+
+/// Until whatever waits is in a block.
+fn advance(replica: &mut Replica, from_ms: u64) -> Vec<Action> {
+    let timer = |ms| replica.handle(at(from_ms + ms), Event::Timer(Timer::Proposal));
+    (1..9).flat_map(timer).collect()
+}
+
+fn done(transaction: &Transaction) -> Done {
+    let transactions = vec![transaction.id()];
+    Done { index: 1, log_root: [0; 32], state_digest: [0; 32], vote: false, transactions }
+}
+
+#[test]
+fn what_consensus_wants_is_done_even_if_it_refuses_the_transaction() {
+    // Room for one transaction, and time between two blocks.
+    let parameters = Parameters {
+        delta_ms: 5_000,
+        round_delay_min_ms: 10_000,
+        queue_items_max: 1,
+        ..Parameters::test()
+    };
+    let (mut replica, _) = replica_of(parameters, Recovery::default());
+    submit(&mut replica, 10, 1).0.unwrap();
+    let (taken, actions) = submit(&mut replica, 20_000, 2);
+    assert_eq!((taken, replica.waiting()), (Err(NotTaken::Full), 1));
+    let payload = payload_of(AuthorityIndex(0), &persisted(&actions));
+    assert_eq!(payload, [transaction(1).bytes()], "the block that was due meanwhile");
+    submit(&mut replica, 20_001, 2).0.unwrap();
+}
+
+#[test]
+fn returned_payload_is_offered_again_after_what_came_with_it() {
+    let (mut replica, _) = replica(Recovery::default());
+    let signer = transaction(1).envelope().signer;
+    replica.mempool.take(transaction(1).id(), signer).unwrap();
+    let marker = Action::SetTimer { timer: Timer::Fetch, at: Instant(99) };
+    let items = vec![transaction(1).bytes(), transaction(2).bytes()];
+    let actions = vec![Action::PayloadReturned(items), marker.clone()];
+    let mut actions = replica.settle(at(10), actions);
+    assert_eq!(actions.remove(0), marker);
+    assert!(!persisted(&actions).is_empty(), "a block of the first round: {actions:?}");
+    actions.extend(advance(&mut replica, 10));
+    let payload = payload_of(AuthorityIndex(0), &persisted(&actions));
+    assert_eq!(payload, [transaction(1).bytes()], "the other one does not wait here");
+}
+
+#[test]
+fn a_restart_waits_for_what_own_blocks_carry() {
+    let (mut before, mut actions) = replica(Recovery::default());
+    let (taken, more) = submit(&mut before, 10, 1);
+    taken.unwrap();
+    actions.extend(more);
+    actions.extend(advance(&mut before, 10));
+    let blocks = persisted(&actions);
+    assert_eq!(payload_of(AuthorityIndex(0), &blocks), [transaction(1).bytes()]);
+
+    let recovery = Recovery { own_last: blocks.last().cloned(), blocks, ..Recovery::default() };
+    let (mut after, _) = replica(recovery);
+    assert_eq!(after.waiting(), 1);
+    assert_eq!(submit(&mut after, 40, 1).0, Err(NotTaken::Waiting));
+    let returned = vec![Action::PayloadReturned(vec![transaction(1).bytes()])];
+    let mut again = after.settle(at(50), returned);
+    again.extend(advance(&mut after, 50));
+    let again = persisted(&again);
+    assert_eq!(payload_of(AuthorityIndex(0), &again), [transaction(1).bytes()]);
+    after.executed(at(60), done(&transaction(1)));
+    assert_eq!(after.waiting(), 0);
+}
