@@ -5,8 +5,11 @@
 //! ```
 //!
 //! An action is done before the next one begins: what must be durable is on the disk before a peer
-//! can see it.
+//! can see it. `driver/resume.rs`: where streams between authorities begin.
 
+mod resume;
+
+pub use self::resume::encode_resume;
 use crate::executor::{ExecuteError, Job, SharedStorage, lock};
 use crate::fetch::{self, FetchRequest};
 use crate::mempool::NotTaken;
@@ -127,8 +130,8 @@ impl Driver {
                 // An error means that nobody is left to stop us any other way.
                 let _ = inputs.stop.wait_for(|stop| *stop).await;
             };
+            // Without precedence: whatever comes in masses must not keep the others waiting.
             let actions = tokio::select! {
-                biased;
                 () = stop => return Ok(()),
                 done = inputs.done.recv() => {
                     let done = done.ok_or(DriverError::Gone("executor"))?;
@@ -209,7 +212,7 @@ impl Driver {
         let Some(peer) = self.index(peer) else { return Vec::new() };
         self.connected += 1;
         // A peer that says nothing intelligible gets everything.
-        let (has_of_ours, own_round) = decode_resume(resume).unwrap_or_default();
+        let (has_of_ours, own_round) = resume::decode_resume(resume).unwrap_or_default();
         self.replica.handle(self.now(), Event::PeerConnected { peer, has_of_ours, own_round })
     }
 
@@ -252,7 +255,11 @@ impl Driver {
                 Action::SetTimer { timer, at } => {
                     self.timers.insert(timer, at);
                 }
-                Action::Commit(commit) => self.job(Job::Commit(commit))?,
+                Action::Commit(commit) => {
+                    let collected = commit.leader().round.minus(self.committee.gc_depth());
+                    self.job(Job::Commit(commit))?;
+                    self.skip_through(collected);
+                }
                 Action::Checkpoint(checkpoint) => self.job(Job::Checkpoint(checkpoint))?,
                 Action::Fault { authority, offence } => {
                     tracing::warn!(%authority, ?offence, "an authority did wrong");
@@ -285,6 +292,19 @@ impl Driver {
         let resume = encode_resume(of(authority), of(self.own));
         if let Err(error) = self.network.set_resume(peer, resume) {
             tracing::warn!(%error, "could not set where a stream resumes");
+        }
+    }
+
+    /// No stream needs to bring blocks that can never be committed any more: an authority that was
+    /// away for long would send all of its history, and again after each interruption.
+    fn skip_through(&mut self, round: Round) {
+        let behind = |authority: &AuthorityIndex| {
+            self.highest.get(authority).is_none_or(|highest| *highest < round)
+        };
+        let others = self.committee.authorities().filter(|other| *other != self.own);
+        for authority in others.filter(behind).collect::<Vec<_>>() {
+            self.highest.insert(authority, round);
+            self.set_resume(authority);
         }
     }
 
@@ -357,18 +377,6 @@ impl Driver {
     fn peer(&self, authority: AuthorityIndex) -> Option<PeerKey> {
         self.committee.key(authority).map(|key| PeerKey(key.0))
     }
-}
-
-/// What a peer is told when it opens its stream: the highest round we have of its blocks, and of
-/// our own; two little-endian integers.
-pub fn encode_resume(theirs: Round, ours: Round) -> Vec<u8> {
-    [theirs.0.to_le_bytes(), ours.0.to_le_bytes()].concat()
-}
-
-fn decode_resume(bytes: &[u8]) -> Option<(Round, Round)> {
-    let theirs = bytes.get(..8)?.try_into().ok()?;
-    let ours = bytes.get(8..16)?.try_into().ok()?;
-    Some((Round(u64::from_le_bytes(theirs)), Round(u64::from_le_bytes(ours))))
 }
 
 fn halted(reason: &HaltReason) -> String {

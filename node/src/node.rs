@@ -101,7 +101,7 @@ pub async fn run(
     let key = files::read_key(&config.key)?;
     let own = own_index(&config, &network, &committee, &key.public())?;
     let opened = tokio::task::block_in_place(|| open(&config, &network, &committee, own))?;
-    let highest = highest_rounds(&opened.recovery, own);
+    let highest = highest_rounds(&opened.recovery, &committee, own);
 
     let start = tokio::time::Instant::now();
     let begin = Now { monotonic: Instant(0), wall: Timestamp(now().get()) };
@@ -220,9 +220,17 @@ fn report(recovered: &Recovered) {
     );
 }
 
-/// The highest round accepted of each authority: from where its stream resumes.
-fn highest_rounds(recovery: &Recovery, own: AuthorityIndex) -> BTreeMap<AuthorityIndex, Round> {
-    let mut highest: BTreeMap<AuthorityIndex, Round> = BTreeMap::from([(own, Round::GENESIS)]);
+/// The highest round accepted of each authority: from where its stream resumes. What lies at the
+/// collection round and below is of no use to anybody.
+fn highest_rounds(
+    recovery: &Recovery,
+    committee: &Committee,
+    own: AuthorityIndex,
+) -> BTreeMap<AuthorityIndex, Round> {
+    let leader = recovery.commits.last().map_or(Round::GENESIS, |commit| commit.leader().round);
+    let collected = leader.minus(committee.gc_depth());
+    let least = |other| (other, if other == own { Round::GENESIS } else { collected });
+    let mut highest: BTreeMap<_, _> = committee.authorities().map(least).collect();
     let committed = recovery.commits.iter().flat_map(Commit::blocks);
     for block in committed.chain(&recovery.blocks).chain(&recovery.own_last) {
         let round = highest.entry(block.author()).or_default();
