@@ -81,7 +81,7 @@ pub struct Executor {
     rows: SharedRows,
     committee: Committee,
     progress: watch::Sender<Progress>,
-    /// Leaves of the log after recent commits, until a checkpoint covers them.
+    /// Leaves of the log after recent commits worth a vote, until a checkpoint covers them.
     leaves: BTreeMap<u64, u64>,
     synced: u64,
 }
@@ -113,22 +113,38 @@ impl Executor {
     }
 
     fn catch_up(&mut self, applied: u64) -> Result<(), ExecuteError> {
-        let last = lock(&self.storage).last_commit();
+        let (last, checkpoint) = {
+            let storage = lock(&self.storage);
+            (storage.last_commit(), storage.checkpoint().cloned())
+        };
+        let checkpointed = checkpoint.as_ref().map_or(0, |newest| newest.statement.index);
         for index in applied + 1..=last {
             let commit = self.stored(index)?;
             self.execute(&commit)?;
+            if index < checkpointed {
+                self.leaves.clear();
+            }
         }
         let ledger: Option<LedgerRow> =
             kerbholz_client::ledger::rows::read(&*self.rows, &key(Table::Ledger, &[]))?;
         let ledger = ledger.ok_or_else(|| ReadError("there is no ledger row".into()))?;
-        self.leaves.insert(last, ledger.log_leaves);
-        let checkpoint = index::covered(&*self.rows)?.map(|covered| covered.checkpoint);
+        // Consensus votes on the newest outcome again, and the log has not grown since.
+        if let Some(outcome) = index::outcome(&*self.rows)? {
+            self.leaves.insert(outcome.commit, ledger.log_leaves);
+        }
+        let covered = index::covered(&*self.rows)?;
+        let covered = covered.map_or(0, |covered| covered.checkpoint.statement.index);
         self.progress.send_replace(Progress {
             commit: last,
             time: ledger.time.get(),
-            checkpoint: checkpoint.map_or(0, |checkpoint| checkpoint.statement.index),
+            checkpoint: covered,
             transactions: ledger.log_leaves,
         });
+        // The ledger's newest checkpoint has no row if the state was lost, or the node stopped
+        // between the two.
+        if let Some(checkpoint) = checkpoint.filter(|_| covered < checkpointed) {
+            self.cover(checkpoint)?;
+        }
         self.synced = last;
         Ok(())
     }
@@ -219,9 +235,9 @@ impl Executor {
         writes.extend(index::writes(&*self.rows, &effects, &bytes)?);
         if vote {
             writes.push(index::outcome_write(&effects));
+            self.leaves.insert(commit.index(), effects.log_leaves);
         }
         self.apply(commit.index(), &writes)?;
-        self.leaves.insert(commit.index(), effects.log_leaves);
         self.publish(commit, &effects);
         Ok(Done {
             index: commit.index(),
@@ -253,7 +269,8 @@ impl Executor {
     /// Keeps the newest checkpoint as a row, for receipts.
     fn cover(&mut self, checkpoint: Checkpoint) -> Result<(), ExecuteError> {
         let index = checkpoint.statement.index;
-        // A commit from before a restart may be unknown here; a later checkpoint covers it.
+        // An earlier commit than the newest one worth a vote at a restart may be unknown here; the
+        // checkpoint of that one covers it.
         let Some(&leaves) = self.leaves.get(&index) else { return Ok(()) };
         self.leaves = self.leaves.split_off(&index);
         let commit = self.progress.borrow().commit;
@@ -298,5 +315,8 @@ fn item_id(item: &Item) -> TransactionId {
         Item::Invalid { id, .. } => *id,
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 const _: () = assert!(TRANSACTION_BYTES_MAX <= kerbholz_consensus::ITEM_BYTES_MAX);

@@ -20,7 +20,7 @@ mod recovery;
 mod segments;
 mod state;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod wal;
 mod watermark;
 

@@ -12,11 +12,11 @@ use kerbholz_consensus::{
 use super::{LedgerEntry, StoredBlock, StoredCommit};
 
 pub(super) const GENESIS: [u8; 32] = [9; 32];
-pub(super) const OWN: AuthorityIndex = AuthorityIndex(0);
+pub(crate) const OWN: AuthorityIndex = AuthorityIndex(0);
 
 /// A committee, a block of every authority for each round, and one commit for each round.
-pub(super) struct World {
-    pub(super) committee: Committee,
+pub(crate) struct World {
+    pub(crate) committee: Committee,
     /// By round, from 1, then by author.
     rounds: Vec<Vec<Block>>,
     /// From 1.
@@ -24,7 +24,7 @@ pub(super) struct World {
 }
 
 /// Two authorities and twelve rounds.
-pub(super) fn world() -> &'static World {
+pub(crate) fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
     WORLD.get_or_init(|| World::new(2, 12))
 }
@@ -36,7 +36,7 @@ fn signer(index: u16) -> Signer {
 }
 
 impl World {
-    pub(super) fn new(authorities: u16, rounds: u64) -> Self {
+    pub(crate) fn new(authorities: u16, rounds: u64) -> Self {
         let committee = Committee::new(CommitteeConfig {
             network: NetworkId([1; 32]),
             epoch: 0,
@@ -96,15 +96,15 @@ impl World {
         StoredBlock::new(&self.round(round)[author as usize], AuthorityIndex(author) == OWN)
     }
 
-    pub(super) fn commit_at(&self, index: u64) -> &Commit {
+    pub(crate) fn commit_at(&self, index: u64) -> &Commit {
         &self.commits[index as usize - 1]
     }
 
-    pub(super) fn entry(&self, index: u64) -> LedgerEntry {
+    pub(crate) fn entry(&self, index: u64) -> LedgerEntry {
         LedgerEntry::Commit(StoredCommit::from(self.commit_at(index)))
     }
 
-    pub(super) fn checkpoint(&self, index: u64) -> Checkpoint {
+    pub(crate) fn checkpoint(&self, index: u64) -> Checkpoint {
         let statement = Statement {
             index,
             commit_digest: self.commit_at(index).digest(),
@@ -118,7 +118,7 @@ impl World {
     }
 
     /// The commits from one index to another, every third followed by its checkpoint.
-    pub(super) fn entries(&self, from: u64, to: u64) -> Vec<LedgerEntry> {
+    pub(crate) fn entries(&self, from: u64, to: u64) -> Vec<LedgerEntry> {
         let mut entries = Vec::new();
         for index in from..=to {
             entries.push(self.entry(index));

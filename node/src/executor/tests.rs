@@ -1,0 +1,84 @@
+//! What the state is after a start, whatever the ledger and the state were before it.
+
+use super::*;
+use crate::storage::testing::world;
+use crate::storage::{MemoryStorage, testing};
+use kerbholz_client::ledger::genesis::{
+    GENESIS_VERSION, GenesisAuthority, GenesisCurrency, GenesisMember,
+};
+use kerbholz_client::ledger::keys::Keypair;
+use kerbholz_consensus::CommitHeader;
+
+fn genesis() -> Genesis {
+    let key = |seed: u8| Keypair::from_seed(&[seed; 32]).public();
+    let name = "maker".to_owned();
+    Genesis {
+        version: GENESIS_VERSION,
+        name: "test".into(),
+        created_at: Timestamp::ZERO,
+        authorities: vec![GenesisAuthority { name: "authority".into(), key: key(1) }],
+        organisations: vec![GenesisMember { name, owner_key: key(2), signing_key: key(2) }],
+        publishers: Vec::new(),
+        currencies: vec![GenesisCurrency { code: "EUR".into(), issuer: "maker".into() }],
+    }
+}
+
+fn storage(storage: MemoryStorage) -> SharedStorage {
+    Arc::new(Mutex::new(Box::new(storage)))
+}
+
+fn open(storage: &SharedStorage, applied: Option<u64>) -> Executor {
+    let committee = world().committee.clone();
+    Executor::open(Arc::clone(storage), committee, &genesis(), applied).unwrap()
+}
+
+/// Commit of the newest checkpoint that has a row, and the leaves it covers.
+fn covered(executor: &Executor) -> Option<(u64, u64)> {
+    let covered = index::covered(&*executor.rows).unwrap()?;
+    Some((covered.checkpoint.statement.index, covered.leaves))
+}
+
+#[test]
+fn a_state_that_is_rebuilt_has_the_newest_checkpoint() {
+    let mut disk = MemoryStorage::new(testing::OWN);
+    // Two unreadable transactions in each commit but the first; checkpoints of 3 and 6.
+    disk.append_ledger(&world().entries(1, 8)).unwrap();
+    let executor = open(&storage(disk), None);
+    assert_eq!(covered(&executor), Some((6, 10)));
+    let progress = *executor.progress.borrow();
+    assert_eq!((progress.commit, progress.checkpoint, progress.transactions), (8, 6, 14));
+    let last = executor.last_done().unwrap().unwrap();
+    assert!(last.vote && last.index == 8);
+}
+
+#[test]
+fn a_checkpoint_on_disk_that_has_no_row_gets_one_at_the_start() {
+    let mut disk = MemoryStorage::new(testing::OWN);
+    disk.append_ledger(&[1, 2, 3, 4, 5].map(|index| world().entry(index))).unwrap();
+    let storage = storage(disk);
+    assert_eq!(covered(&open(&storage, None)), None);
+    let checkpoint = LedgerEntry::Checkpoint(world().checkpoint(5));
+    lock(&storage).append_ledger(&[checkpoint]).unwrap();
+    assert_eq!(covered(&open(&storage, Some(5))), Some((5, 8)));
+}
+
+#[test]
+fn a_checkpoint_after_a_restart_covers_what_was_executed_before() {
+    let mut disk = MemoryStorage::new(testing::OWN);
+    disk.append_ledger(&world().entries(1, 5)).unwrap();
+    // Then one without payload: all of its blocks are silenced.
+    let sixth = world().commit_at(6);
+    let silenced = sixth.header().blocks.clone();
+    let header = CommitHeader { silenced, ..sixth.header().clone() };
+    let empty = Commit::new(header, sixth.blocks().to_vec(), &world().committee).unwrap();
+    disk.append_ledger(&[LedgerEntry::Commit(StoredCommit::from(&empty))]).unwrap();
+    let storage = storage(disk);
+    open(&storage, None);
+    let mut executor = open(&storage, Some(6));
+    assert_eq!(executor.last_done().unwrap().unwrap().index, 5);
+    assert_eq!(covered(&executor), Some((3, 4)));
+    executor.cover(world().checkpoint(5)).unwrap();
+    assert_eq!(covered(&executor), Some((5, 8)));
+    executor.cover(world().checkpoint(4)).unwrap();
+    assert_eq!(covered(&executor), Some((5, 8)), "never backwards");
+}
