@@ -80,9 +80,10 @@ pub enum Answer {
     Final(TransactionRow),
     /// It is not final (yet).
     Pending,
-    /// The values of the keys asked for, in their order.
+    /// The values of the keys asked for, in their order: of as many as fit into an answer, at least
+    /// one. Ask again for the others.
     Rows(Vec<Option<Vec<u8>>>),
-    /// Rows of a scan.
+    /// Rows of a scan, as many as fit; only an empty page is the last.
     Page(Vec<Row>),
     /// A receipt.
     Receipt(Box<Receipt>),
@@ -110,6 +111,13 @@ pub enum Refusal {
     /// The node has a problem of its own.
     #[error("the authority has a problem of its own: try another one, and tell its operator")]
     Failed,
+}
+
+impl Refusal {
+    /// Whether another authority, or this one later, may do what was asked.
+    pub const fn is_of_authority(&self) -> bool {
+        matches!(self, Self::Busy | Self::Behind | Self::Failed)
+    }
 }
 
 /// How a node is, in numbers.
@@ -146,7 +154,8 @@ pub struct NodeInfo {
 /// From where a client wants events: everything after a place it has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
-    /// The commit of the last event seen; 0 for all that is kept.
+    /// The commit of the last event seen; 0 for all that is kept. What a node has not kept is
+    /// skipped: the events of the last 100,000 commits that have any are there for certain.
     pub commit: CommitIndex,
     /// How many of that commit's events have been seen.
     pub index: u32,

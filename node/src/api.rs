@@ -1,4 +1,11 @@
 //! What clients may ask of a node: submissions, rows, receipts, events. One task per request.
+//!
+//! `api/page.rs` fits rows into answers, `api/feed.rs` follows a subscriber through the events.
+
+mod feed;
+mod page;
+
+use self::feed::Feed;
 
 use crate::driver::{Standing, Submission};
 use crate::executor::Progress;
@@ -8,33 +15,28 @@ use crate::network::{EventSink, NetworkEvent, NetworkHandle};
 use crate::process;
 use crate::storage::SharedRows;
 use kerbholz_client::ledger::codec;
-use kerbholz_client::ledger::execute::{Event, EventBody};
-use kerbholz_client::ledger::id::{MemberId, NetworkId, TransactionId};
+use kerbholz_client::ledger::id::{NetworkId, TransactionId};
 use kerbholz_client::ledger::quantity::{CommitIndex, Timestamp};
 use kerbholz_client::ledger::receipt::Proof;
 use kerbholz_client::ledger::rejection::Code;
-use kerbholz_client::ledger::rows::{
-    KeyRow, Read, ReadError, Row, Table, TransactionRow, key, read,
-};
+use kerbholz_client::ledger::rows::{KeyRow, ReadError, Table, TransactionRow, key, read};
 use kerbholz_client::ledger::transaction::{
     CLOCK_SKEW_MAX, TRANSACTION_VERSION, Transaction, UnverifiedTransaction,
 };
 use kerbholz_client::protocol::{
-    Answer, Call, KEYS_MAX, NodeInfo, ROWS_MAX, Refusal, Request, Subscription, WAIT_MS_MAX,
+    Answer, Call, NodeInfo, Refusal, Request, Subscription, WAIT_MS_MAX,
 };
 use kerbholz_client::receipt::Receipt;
 use kerbholz_client::session::now;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::block_in_place;
+use tokio::time::{Instant, timeout_at};
 
 /// How long a node that is behind lets a reader wait for it.
 const BEHIND_WAIT: Duration = Duration::from_secs(5);
-/// Most bytes of rows in one answer.
-const ROW_BYTES_MAX: usize = 3 << 20;
-/// Rows read at once for a page.
-const ROWS_AT_ONCE: usize = 8;
-/// Commits whose events are read at once for a subscriber.
-const EVENT_COMMITS_AT_ONCE: usize = 32;
+/// How long a request may wait altogether. The network gives up an answer a second later.
+const ANSWER_WITHIN: Duration = Duration::from_secs(9);
 
 /// Everything that answering takes.
 #[derive(Clone)]
@@ -76,16 +78,25 @@ impl Service {
     }
 
     async fn answer(mut self, call: Call) -> Answer {
+        let latest = Instant::now() + ANSWER_WITHIN;
         if !self.reach(call.after.get(), BEHIND_WAIT).await {
             return Answer::Refused(Refusal::Behind);
         }
+        let until = |wait_ms: u32| {
+            let wait = Duration::from_millis(u64::from(wait_ms.min(WAIT_MS_MAX)));
+            latest.min(Instant::now() + wait)
+        };
         let answer = match call.request {
-            Request::Submit { transaction, wait_ms } => self.submit(transaction, wait_ms).await,
-            Request::Transaction { id, wait_ms } => self.wait_final(id, wait_ms).await,
-            Request::Get { keys } => self.get(&keys),
-            Request::Scan { prefix, from, limit } => self.scan(&prefix, &from, limit),
-            Request::Receipt { id, wait_ms } => self.receipt(id, wait_ms).await,
-            Request::Info => Ok(Answer::Info(self.info())),
+            Request::Submit { transaction, wait_ms } => {
+                self.submit(transaction, until(wait_ms)).await
+            }
+            Request::Transaction { id, wait_ms } => self.wait_final(id, until(wait_ms)).await,
+            Request::Get { keys } => block_in_place(|| page::get(&*self.rows, &keys)),
+            Request::Scan { prefix, from, limit } => {
+                block_in_place(|| page::scan(&*self.rows, &prefix, &from, limit))
+            }
+            Request::Receipt { id, wait_ms } => self.receipt(id, until(wait_ms)).await,
+            Request::Info => Ok(Answer::Info(block_in_place(|| self.info()))),
         };
         answer.unwrap_or_else(|error| {
             tracing::error!(%error, "could not answer a request");
@@ -99,7 +110,7 @@ impl Service {
         matches!(tokio::time::timeout(within, reached).await, Ok(Ok(_)))
     }
 
-    async fn submit(&mut self, bytes: Vec<u8>, wait_ms: u32) -> Result<Answer, ReadError> {
+    async fn submit(&mut self, bytes: Vec<u8>, until: Instant) -> Result<Answer, ReadError> {
         let rejected = |code| Ok(Answer::Refused(Refusal::Rejected(code)));
         let transaction = match check(&bytes, self.network_id) {
             Ok(transaction) => transaction,
@@ -125,7 +136,7 @@ impl Service {
             return Ok(Answer::Refused(Refusal::Failed));
         }
         match answer.await {
-            Ok(Ok(()) | Err(NotTaken::Waiting)) => self.wait_final(id, wait_ms).await,
+            Ok(Ok(()) | Err(NotTaken::Waiting)) => self.wait_final(id, until).await,
             Ok(Err(NotTaken::Full)) => Ok(Answer::Refused(Refusal::Busy)),
             Err(_) => Ok(Answer::Refused(Refusal::Failed)),
         }
@@ -135,55 +146,25 @@ impl Service {
         read(&*self.rows, &key(Table::Transaction, &[id.as_bytes()]))
     }
 
-    async fn wait_final(&mut self, id: TransactionId, wait_ms: u32) -> Result<Answer, ReadError> {
-        let deadline = deadline(wait_ms);
+    async fn wait_final(&mut self, id: TransactionId, until: Instant) -> Result<Answer, ReadError> {
         loop {
             self.progress.borrow_and_update();
             if let Some(row) = self.transaction(id)? {
                 return Ok(Answer::Final(row));
             }
-            if !matches!(
-                tokio::time::timeout_at(deadline, self.progress.changed()).await,
-                Ok(Ok(()))
-            ) {
+            if !matches!(timeout_at(until, self.progress.changed()).await, Ok(Ok(()))) {
                 return Ok(Answer::Pending);
             }
         }
     }
 
-    fn get(&self, keys: &[Vec<u8>]) -> Result<Answer, ReadError> {
-        if keys.len() > KEYS_MAX {
-            return Ok(Answer::Refused(Refusal::BadRequest));
-        }
-        let mut values = Vec::with_capacity(keys.len());
-        let mut bytes = 0;
-        for key in keys {
-            let value = self.rows.get(key)?;
-            bytes += value.as_ref().map_or(0, Vec::len);
-            if bytes > ROW_BYTES_MAX {
-                return Ok(Answer::Refused(Refusal::BadRequest));
-            }
-            values.push(value);
-        }
-        Ok(Answer::Rows(values))
-    }
-
-    fn scan(&self, prefix: &[u8], from: &[u8], limit: u32) -> Result<Answer, ReadError> {
-        let page = page(&*self.rows, prefix, from, limit.min(ROWS_MAX) as usize)?;
-        Ok(page.map_or(Answer::Refused(Refusal::BadRequest), Answer::Page))
-    }
-
-    async fn receipt(&mut self, id: TransactionId, wait_ms: u32) -> Result<Answer, ReadError> {
-        let deadline = deadline(wait_ms);
+    async fn receipt(&mut self, id: TransactionId, until: Instant) -> Result<Answer, ReadError> {
         loop {
             self.progress.borrow_and_update();
-            if let Some(receipt) = self.covered_receipt(id)? {
+            if let Some(receipt) = block_in_place(|| self.covered_receipt(id))? {
                 return Ok(Answer::Receipt(Box::new(receipt)));
             }
-            if !matches!(
-                tokio::time::timeout_at(deadline, self.progress.changed()).await,
-                Ok(Ok(()))
-            ) {
+            if !matches!(timeout_at(until, self.progress.changed()).await, Ok(Ok(()))) {
                 return Ok(Answer::Pending);
             }
         }
@@ -226,82 +207,34 @@ impl Service {
         }
     }
 
-    /// Feeds a subscriber until it leaves, reads too slowly, or the node stops.
+    /// Feeds a subscriber until it leaves or the node stops. Events are read when there is room for
+    /// them, so a subscriber that reads slowly, or begins far back, loses none.
     async fn feed(mut self, from: Subscription, mut sink: EventSink) {
-        let (mut commit, mut index) = (from.commit.get(), from.index);
+        let mut feed = Feed::new(from);
         loop {
-            let progress = *self.progress.borrow_and_update();
-            let events = match index::events(&*self.rows, commit, EVENT_COMMITS_AT_ONCE) {
+            let reached = self.progress.borrow_and_update().commit;
+            let events = match block_in_place(|| feed.next(&*self.rows, reached)) {
                 Ok(events) => events,
                 Err(error) => {
                     tracing::error!(%error, "could not read events");
                     return;
                 }
             };
-            let more = events.last().map(|last| last.commit.get() + 1);
-            for event in events {
-                let seen = event.commit.get() == commit && event.index < index;
-                if seen || !concerns(&event, from.member) {
-                    continue;
+            let Some(events) = events else {
+                tokio::select! {
+                    changed = self.progress.changed() => if changed.is_err() { return },
+                    () = sink.closed() => return,
                 }
-                if sink.send(codec::encode(&event).into()).is_err() {
+                continue;
+            };
+            for event in events {
+                let event = codec::encode(&event);
+                sink.room(event.len()).await;
+                if sink.send(event.into()).is_err() {
                     return;
                 }
             }
-            match more {
-                Some(next) => (commit, index) = (next, 0),
-                None => {
-                    // Nothing up to here; a commit that was executed meanwhile wakes us.
-                    if commit <= progress.commit {
-                        (commit, index) = (progress.commit + 1, 0);
-                    }
-                    if self.progress.changed().await.is_err() || sink.is_closed() {
-                        return;
-                    }
-                }
-            }
         }
-    }
-}
-
-/// Rows by prefix. The page is cut where it grows too large, and the client asks on from its last
-/// row; only where nothing follows is it empty. `None` when not even the first row fits: no request
-/// brings that one.
-///
-/// Read a few at a time: the largest rows have megabytes, and whoever asks need not be a member.
-fn page(
-    rows: &dyn Read,
-    prefix: &[u8],
-    from: &[u8],
-    limit: usize,
-) -> Result<Option<Vec<Row>>, ReadError> {
-    let (mut page, mut bytes, mut from) = (Vec::new(), 0, from.to_vec());
-    while page.len() < limit {
-        let few = rows.scan(prefix, &from, ROWS_AT_ONCE.min(limit - page.len()))?;
-        let Some((last, _)) = few.last() else { break };
-        from = [last.as_slice(), &[0]].concat();
-        for (key, value) in few {
-            bytes += key.len() + value.len();
-            if bytes > ROW_BYTES_MAX {
-                return Ok((!page.is_empty()).then_some(page));
-            }
-            page.push((key, value));
-        }
-    }
-    Ok(Some(page))
-}
-
-fn deadline(wait_ms: u32) -> tokio::time::Instant {
-    let wait = Duration::from_millis(u64::from(wait_ms.min(WAIT_MS_MAX)));
-    tokio::time::Instant::now() + wait
-}
-
-fn concerns(event: &Event, member: Option<MemberId>) -> bool {
-    let Some(member) = member else { return true };
-    match &event.body {
-        EventBody::Final { .. } => false,
-        EventBody::Order { buyer, provider, .. } => *buyer == member || *provider == member,
-        EventBody::Lot { owner, .. } => *owner == member,
     }
 }
 
@@ -323,69 +256,4 @@ fn check(bytes: &[u8], network: NetworkId) -> Result<Transaction, Code> {
         return Err(Code::NotYetValid);
     }
     Ok(transaction)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::cell::Cell;
-
-    /// Rows of one size under the keys 0, 1, 2 ... that notes how much was read of them at once.
-    struct Rows {
-        count: u8,
-        size: usize,
-        most: Cell<usize>,
-    }
-
-    impl Read for Rows {
-        fn get(&self, _: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-            Ok(None)
-        }
-
-        fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Row>, ReadError> {
-            let keys = (0..self.count).map(|number| [prefix, &[number]].concat());
-            let keys = keys.filter(|key| key.as_slice() >= from).take(limit);
-            let rows: Vec<Row> = keys.map(|key| (key, vec![0; self.size])).collect();
-            self.most.set(self.most.get().max(rows.len() * self.size));
-            Ok(rows)
-        }
-    }
-
-    /// How many rows each page has, until one is empty; `None` where a row fits no page.
-    fn pages(rows: &Rows, limit: usize) -> Vec<Option<usize>> {
-        let (mut from, mut lengths) = (vec![7], Vec::new());
-        loop {
-            let page = page(rows, &[7], &from, limit).unwrap();
-            lengths.push(page.as_ref().map(Vec::len));
-            match page.as_ref().and_then(|page| page.last()) {
-                Some((last, _)) => from = [last.as_slice(), &[0]].concat(),
-                None => return lengths,
-            }
-        }
-    }
-
-    #[test]
-    fn pages_are_cut_by_rows_and_bytes_and_end_with_an_empty_one() {
-        let third = ROW_BYTES_MAX / 3;
-        // (rows, bytes of each, limit, pages)
-        let table: [(u8, usize, usize, &[Option<usize>]); 6] = [
-            (0, 10, 5, &[Some(0)]),
-            (7, 10, 5, &[Some(5), Some(2), Some(0)]),
-            (20, 10, 1_000, &[Some(20), Some(0)]),
-            (7, third, 1_000, &[Some(2), Some(2), Some(2), Some(1), Some(0)]),
-            (2, ROW_BYTES_MAX - 2, 5, &[Some(1), Some(1), Some(0)]),
-            (2, ROW_BYTES_MAX, 5, &[None]),
-        ];
-        for (count, size, limit, expected) in table {
-            let rows = Rows { count, size, most: Cell::default() };
-            assert_eq!(pages(&rows, limit), expected, "{count} rows of {size} bytes");
-        }
-    }
-
-    #[test]
-    fn no_more_is_read_at_once_than_a_few_rows() {
-        let rows = Rows { count: 200, size: 1 << 20, most: Cell::default() };
-        page(&rows, &[7], &[7], 1_000).unwrap();
-        assert!(rows.most.get() <= ROWS_AT_ONCE << 20, "{} bytes", rows.most.get());
-    }
 }

@@ -59,9 +59,10 @@ impl Session {
         keys: Vec<Vec<u8>>,
     ) -> Result<Vec<Option<T>>, ClientError> {
         let mut rows = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(KEYS_MAX) {
-            let values = match self.call(Request::Get { keys: keys.to_vec() }).await? {
-                Answer::Rows(values) if values.len() == keys.len() => values,
+        while let Some(rest) = keys.get(rows.len()..).filter(|rest| !rest.is_empty()) {
+            let asked = rest.get(..KEYS_MAX).unwrap_or(rest);
+            let values = match self.call(Request::Get { keys: asked.to_vec() }).await? {
+                Answer::Rows(values) if (1..=asked.len()).contains(&values.len()) => values,
                 other => return Err(unexpected(other)),
             };
             for value in values {

@@ -93,7 +93,17 @@ pub struct EventSink {
 }
 
 impl EventSink {
-    /// Queues an event.
+    /// Waits until an event of so many bytes can be queued, or the subscriber has left.
+    pub async fn room(&self, bytes: usize) {
+        self.queue.room(bytes).await;
+    }
+
+    /// Waits until the subscriber has left.
+    pub async fn closed(&self) {
+        self.queue.closed().await;
+    }
+
+    /// Queues an event at once; after [`Self::room`] there is a place for it.
     ///
     /// # Errors
     /// After [`PushError::Overflow`] (the subscriber reads too slowly and is told so) and

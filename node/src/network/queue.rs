@@ -26,6 +26,7 @@ struct Gauge {
     bytes: AtomicUsize,
     bytes_max: usize,
     overflow: Notify,
+    taken: Notify,
 }
 
 /// The producer's end.
@@ -43,8 +44,12 @@ pub(super) struct QueueReceiver {
 /// A queue for at most `frames_max` frames of together at most `bytes_max` bytes.
 pub(super) fn queue(frames_max: usize, bytes_max: usize) -> (QueueSender, QueueReceiver) {
     let (sender, receiver) = mpsc::channel(frames_max);
-    let gauge = Gauge { bytes: AtomicUsize::new(0), bytes_max, overflow: Notify::new() };
-    let gauge = Arc::new(gauge);
+    let gauge = Arc::new(Gauge {
+        bytes: AtomicUsize::new(0),
+        bytes_max,
+        overflow: Notify::new(),
+        taken: Notify::new(),
+    });
     (
         QueueSender { frames: Some(sender), gauge: gauge.clone() },
         QueueReceiver { frames: receiver, gauge },
@@ -76,6 +81,31 @@ impl QueueSender {
         result
     }
 
+    /// Waits until a frame of so many bytes fits (or, if it never will, until the queue is empty),
+    /// or nobody takes frames any more.
+    pub(super) async fn room(&self, bytes: usize) {
+        let Some(frames) = &self.frames else { return };
+        loop {
+            let queued = self.gauge.bytes.load(Ordering::Acquire);
+            let fits = queued == 0 || queued + bytes <= self.gauge.bytes_max;
+            if fits && frames.capacity() > 0 {
+                return;
+            }
+            // A frame taken since the check has left its notice.
+            tokio::select! {
+                () = self.gauge.taken.notified() => {}
+                () = frames.closed() => return,
+            }
+        }
+    }
+
+    /// Waits until no frame can be queued any more.
+    pub(super) async fn closed(&self) {
+        if let Some(frames) = &self.frames {
+            frames.closed().await;
+        }
+    }
+
     /// Whether no frame can be queued any more.
     pub(super) fn is_closed(&self) -> bool {
         self.frames.as_ref().is_none_or(mpsc::Sender::is_closed)
@@ -86,15 +116,20 @@ impl QueueReceiver {
     /// The next frame, or `None` when the producer is done. May be dropped and called again.
     pub(super) async fn next(&mut self) -> Option<Arc<[u8]>> {
         let frame = self.frames.recv().await?;
-        self.gauge.bytes.fetch_sub(frame.len(), Ordering::AcqRel);
+        self.taken(&frame);
         Some(frame)
     }
 
     /// The next frame if one waits.
     pub(super) fn try_next(&mut self) -> Option<Arc<[u8]>> {
         let frame = self.frames.try_recv().ok()?;
-        self.gauge.bytes.fetch_sub(frame.len(), Ordering::AcqRel);
+        self.taken(&frame);
         Some(frame)
+    }
+
+    fn taken(&self, frame: &[u8]) {
+        self.gauge.bytes.fetch_sub(frame.len(), Ordering::AcqRel);
+        self.gauge.taken.notify_one();
     }
 
     /// A future that is ready once the queue overflowed.
@@ -130,6 +165,38 @@ mod tests {
             assert_eq!(receiver.overflow().now_or_never().is_some(), expected.is_err());
             assert_eq!(sender.is_closed(), expected.is_err());
         }
+    }
+
+    #[tokio::test]
+    async fn a_producer_that_waits_for_room_never_overflows() {
+        for (frames_max, bytes_max) in [(1, 100), (100, 10), (2, 10)] {
+            let (mut sender, mut receiver) = queue(frames_max, bytes_max);
+            let producer = async move {
+                for _ in 0..50 {
+                    sender.room(7).await;
+                    sender.push(frame(7)).unwrap();
+                }
+            };
+            let consumer = async move {
+                let mut taken = 0;
+                while receiver.next().await.is_some() {
+                    taken += 1;
+                }
+                taken
+            };
+            assert_eq!(tokio::join!(producer, consumer), ((), 50));
+        }
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_room_in_vain_is_told() {
+        let (mut sender, receiver) = queue(1, 10);
+        sender.push(frame(1)).unwrap();
+        assert!(sender.room(1).now_or_never().is_none());
+        drop(receiver);
+        sender.room(1).await;
+        sender.closed().await;
+        assert_eq!(sender.push(frame(1)), Err(PushError::Closed));
     }
 
     #[tokio::test]
