@@ -1,12 +1,12 @@
-//! The four kinds of member that act through the SDK, each a [`Session`] with its own verbs.
+//! The four kinds of member that act through the SDK, each a [`Session`] with its own verbs. What a
+//! machine waits for is in `roles/wait.rs`.
+
+mod wait;
 
 use crate::error::ClientError;
-use crate::events::Events;
 use crate::network::Network;
 use crate::order::{Order, Work};
-use crate::protocol::Subscription;
 use crate::session::{Applied, Session};
-use kerbholz_ledger::execute::EventBody;
 use kerbholz_ledger::factor::{Factor, FactorRef};
 use kerbholz_ledger::id::{FactorSetId, LotId, MemberId, OrderId};
 use kerbholz_ledger::keys::Keypair;
@@ -15,11 +15,9 @@ use kerbholz_ledger::operation::{
     KeyRotation, LotDeclaration, LotSink, LotTransfer, MeterKind, MoneyIssue, Operation, OrderStep,
     Portion, Reading, Revocation, SinkKind, key_proof_message,
 };
-use kerbholz_ledger::order::OrderState;
 use kerbholz_ledger::quantity::{CommitIndex, Milligrams, Minor, Quantity, Timestamp, Unit};
-use kerbholz_ledger::rows::{LotRow, MemberRow, MeterRow, OrderRow, Table, key};
+use kerbholz_ledger::rows::{LotRow, MemberRow, MeterRow, Table, key};
 use std::ops::Deref;
-use std::time::Duration;
 
 /// Declares a role: a session, the member's id, and how to connect.
 macro_rules! role {
@@ -33,7 +31,9 @@ macro_rules! role {
         }
 
         impl $name {
-            /// Connects to the network with this member's signing key.
+            /// Connects to the network with this member's signing key. A member that was admitted
+            /// a moment ago may not be known to every authority yet: then open a session, tell it
+            /// how far to read ([`Session::catch_up_with`]), and use [`Self::over`].
             ///
             /// # Errors
             /// [`ClientError::NotEnrolled`] when the key belongs to no member,
@@ -346,61 +346,5 @@ impl Machine {
     /// [`ClientError::Rejected`], e.g. when nothing was completed.
     pub async fn confirm(&self, order: OrderId) -> Result<Applied, ClientError> {
         self.submit(vec![Operation::ConfirmOrder(OrderStep { order })]).await
-    }
-
-    /// What concerns this machine, from a place on.
-    pub fn my_events(&self, commit: CommitIndex) -> Events {
-        self.events(Subscription { commit, index: 0, member: Some(self.id) })
-    }
-
-    /// Waits until an order is in a state (or final), and answers with the order.
-    ///
-    /// # Errors
-    /// [`ClientError::TimedOut`] when it is not in time.
-    pub async fn wait_for(
-        &self,
-        order: OrderId,
-        state: OrderState,
-        within: Duration,
-    ) -> Result<OrderRow, ClientError> {
-        let mut events = self.my_events(self.seen());
-        let wait = async {
-            loop {
-                match self.order(order).await {
-                    Ok(row) if row.state >= state || row.state.is_final() => return Ok(row),
-                    Ok(_) | Err(ClientError::Unknown(_)) => {}
-                    Err(error) => return Err(error),
-                }
-                let event = events.next().await?;
-                self.catch_up_with(event.commit);
-            }
-        };
-        tokio::time::timeout(within, wait)
-            .await
-            .unwrap_or(Err(ClientError::TimedOut("the order's next step")))
-    }
-
-    /// Waits for the next order placed with this machine, from a place on.
-    ///
-    /// # Errors
-    /// [`ClientError::TimedOut`] when there is none in time.
-    pub async fn next_order(
-        &self,
-        events: &mut Events,
-        within: Duration,
-    ) -> Result<OrderId, ClientError> {
-        let wait = async {
-            loop {
-                let event = events.next().await?;
-                self.catch_up_with(event.commit);
-                if let EventBody::Order { order, state: OrderState::Placed, provider, .. } =
-                    event.body
-                    && provider == self.id
-                {
-                    return Ok(order);
-                }
-            }
-        };
-        tokio::time::timeout(within, wait).await.unwrap_or(Err(ClientError::TimedOut("an order")))
     }
 }

@@ -9,7 +9,7 @@ use crate::connection::{Connection, ConnectionConfig, ConnectionError, Timeouts}
 use crate::error::ClientError;
 use crate::events::Events;
 use crate::network::Network;
-use crate::protocol::{Answer, Call, NodeInfo, Refusal, Request, Subscription};
+use crate::protocol::{Answer, Call, NodeInfo, Request, Subscription};
 use crate::receipt::Receipt;
 use crate::wire::{Authority, PeerKey};
 use backon::BackoffBuilder;
@@ -198,10 +198,10 @@ impl Session {
             match self.call(request.clone()).await {
                 Ok(Answer::Final(row)) => return self.conclude(id, row, begin.elapsed()),
                 Ok(Answer::Pending) => continue,
-                Ok(Answer::Refused(Refusal::Rejected(code))) => {
-                    return Err(Refusal::Rejected(code).into());
+                Ok(Answer::Refused(refusal)) if refusal.is_of_authority() => {
+                    tracing::debug!(%id, %refusal, "trying again");
                 }
-                Ok(Answer::Refused(refusal)) => tracing::debug!(%id, %refusal, "trying again"),
+                Ok(Answer::Refused(refusal)) => return Err(refusal.into()),
                 Ok(_) => return Err(ClientError::BadAnswer),
                 Err(ClientError::Connection(error @ ConnectionError::NoAnswer { .. })) => {
                     tracing::debug!(%id, %error, "trying another authority");
@@ -235,7 +235,10 @@ impl Session {
         id: TransactionId,
     ) -> Result<Option<TransactionRow>, ClientError> {
         match self.call(Request::Transaction { id, wait_ms: 0 }).await? {
-            Answer::Final(row) => Ok(Some(row)),
+            Answer::Final(row) => {
+                self.catch_up_with(row.commit);
+                Ok(Some(row))
+            }
             Answer::Pending => Ok(None),
             other => Err(unexpected(other)),
         }
@@ -245,12 +248,17 @@ impl Session {
     ///
     /// # Errors
     /// [`ClientError::BadReceipt`] when the authority's answer does not verify,
+    /// [`ClientError::BadAnswer`] when it is about another transaction,
     /// [`ClientError::TimedOut`] when there is no checkpoint in time.
     pub async fn receipt(&self, id: TransactionId) -> Result<Receipt, ClientError> {
         let begin = tokio::time::Instant::now();
         while begin.elapsed() < SUBMIT_DEADLINE {
             match self.call(Request::Receipt { id, wait_ms: WAIT_MS }).await? {
                 Answer::Receipt(receipt) => {
+                    // A good proof of something else is none of this.
+                    if receipt.proof.executed.id != id {
+                        return Err(ClientError::BadAnswer);
+                    }
                     receipt.verify(self.network().genesis())?;
                     return Ok(*receipt);
                 }
@@ -281,7 +289,7 @@ impl Session {
         let count = self.network().genesis().authorities.len();
         let position = (authority + count - self.inner.first % count) % count;
         let answer = self.inner.connection.request_at(position, call).await?;
-        match Answer::decode(&answer.bytes).map_err(|_| ClientError::BadAnswer)? {
+        match decode(&answer.bytes)? {
             Answer::Info(info) => Ok(info),
             other => Err(unexpected(other)),
         }
@@ -292,12 +300,33 @@ impl Session {
         Events::new(&self.inner.connection, from)
     }
 
-    /// Asks one authority after the other, until one answers or the connection's deadline passes.
+    /// Asks one authority after the other until one does what it is asked. A refusal that is one
+    /// authority's own affair (it is full, or behind) counts when all have refused.
     async fn call(&self, request: Request) -> Result<Answer, ClientError> {
-        let call = Call { after: self.seen(), request };
-        let answer = self.inner.connection.request(call.encode()).await?;
-        Answer::decode(&answer.bytes).map_err(|_| ClientError::BadAnswer)
+        let call = Call { after: self.seen(), request }.encode();
+        let connection = &self.inner.connection;
+        let count = connection.authorities().len();
+        let begin = tokio::time::Instant::now();
+        let mut answered = connection.request(call.clone()).await?;
+        for _ in 1..count {
+            match decode(&answered.bytes)? {
+                Answer::Refused(refusal) if refusal.is_of_authority() => {
+                    tracing::debug!(authority = answered.authority, %refusal, "asking another");
+                }
+                answer => return Ok(answer),
+            }
+            if begin.elapsed() >= SUBMIT_DEADLINE {
+                break;
+            }
+            let next = (answered.authority + 1) % count;
+            answered = connection.request_preferring(next, call.clone()).await?;
+        }
+        decode(&answered.bytes)
     }
+}
+
+fn decode(bytes: &[u8]) -> Result<Answer, ClientError> {
+    Answer::decode(bytes).map_err(|_| ClientError::BadAnswer)
 }
 
 fn unexpected(answer: Answer) -> ClientError {

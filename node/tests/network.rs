@@ -120,9 +120,15 @@ async fn world(network: &Network, folder: &Path) -> World {
         register: 0,
     };
     maker.enrol_meter("meter", &meter_key, specification).await.unwrap();
-    let press = Machine::connect(network, &press_key).await.unwrap();
-    let printer = Machine::connect(network, &printer_key).await.unwrap();
-    let meter = Meter::connect(network, &meter_key).await.unwrap();
+    // Their authorities may be behind the one that admitted them.
+    let session = |key| {
+        let session = Session::open(network, key).unwrap();
+        session.catch_up_with(maker.seen());
+        session
+    };
+    let press = Machine::over(session(&press_key)).await.unwrap();
+    let printer = Machine::over(session(&printer_key)).await.unwrap();
+    let meter = Meter::over(session(&meter_key)).await.unwrap();
     let of = |code: &str| FactorRef { set, code: code.into() };
     let mass = Milligrams::new(1_000_000);
     let powder = printer.declare("powder", grams(1_000), mass, of("powder"), None).await.unwrap();
