@@ -154,8 +154,9 @@ pub struct NodeInfo {
 /// From where a client wants events: everything after a place it has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
-    /// The commit of the last event seen; 0 for all that is kept. What a node has not kept is
-    /// skipped: the events of the last 100,000 commits that have any are there for certain.
+    /// The commit of the last event seen; 0 for all that is kept. What a node no
+    /// longer keeps is skipped without a word: it keeps those of the last 100,000 commits, the
+    /// ledger itself has all.
     pub commit: CommitIndex,
     /// How many of that commit's events have been seen.
     pub index: u32,

@@ -257,3 +257,15 @@ fn check(bytes: &[u8], network: NetworkId) -> Result<Transaction, Code> {
     }
     Ok(transaction)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::NetworkLimits;
+
+    #[test]
+    fn whoever_waits_is_answered_before_the_network_gives_up() {
+        assert!(BEHIND_WAIT < ANSWER_WITHIN);
+        assert!(ANSWER_WITHIN < NetworkLimits::default().answer_timeout);
+    }
+}

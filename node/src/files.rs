@@ -64,8 +64,13 @@ pub fn write(path: &Path, content: &[u8], secret: bool) -> Result<(), FileError>
 }
 
 fn write_synced(path: &Path, content: &[u8], secret: bool) -> io::Result<()> {
+    // A leftover would keep the permissions it has, whatever they are.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     if secret {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
@@ -137,6 +142,17 @@ mod tests {
         write_key(&path, &key).unwrap();
         assert_eq!(read_key(&path).unwrap().seed(), key.seed());
         assert!(matches!(write_key(&path, &key), Err(FileError::Exists(_))));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_is_its_owners_even_where_an_interrupted_write_left_a_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        fs::write(folder.path().join("a.key.new"), "half of a key, for all to read").unwrap();
+        write_key(&path, &new_key().unwrap()).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -148,3 +148,68 @@ pub fn events(rows: &dyn Read, from: u64, commits: usize) -> Result<Vec<Event>, 
     }
     Ok(events)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kerbholz_client::ledger::execute::EventBody;
+    use kerbholz_client::ledger::memory::Memory;
+    use kerbholz_client::ledger::quantity::{CommitIndex, Timestamp};
+
+    /// A commit in which one transaction became final.
+    fn commit(rows: &mut Memory, commit: u64) {
+        let (id, leaf) = (TransactionId::new([commit as u8; 32]), commit);
+        let commit = CommitIndex::new(commit);
+        let body = EventBody::Final { result: Ok(()) };
+        let event = Event { commit, index: 0, time: Timestamp::ZERO, transaction: id, body };
+        let effects = Effects {
+            commit,
+            writes: vec![],
+            executed: vec![Executed { id, leaf, result: Ok(()), writes: vec![] }],
+            events: vec![event],
+            log_leaves: leaf + 1,
+            log_root: Digest::new([0; 32]),
+            state_digest: Digest::new([0; 32]),
+        };
+        let bytes: &[u8] = &[7];
+        let writes = writes(rows, &effects, &BTreeMap::from([(id, bytes)])).unwrap();
+        rows.apply(&writes);
+    }
+
+    fn kept(rows: &Memory) -> Vec<u64> {
+        let events = events(rows, 0, usize::MAX).unwrap();
+        events.iter().map(|event| event.commit.get()).collect()
+    }
+
+    #[test]
+    fn old_events_go_a_few_at_a_time_and_receipts_stay() {
+        let mut rows = Memory::default();
+        let late = EVENT_COMMITS_KEPT + 6;
+        (1..=6).for_each(|number| commit(&mut rows, number));
+        commit(&mut rows, EVENT_COMMITS_KEPT + 1);
+        assert_eq!(kept(&rows), [1, 2, 3, 4, 5, 6, EVENT_COMMITS_KEPT + 1], "all recent enough");
+        commit(&mut rows, late);
+        assert_eq!(kept(&rows), [5, 6, EVENT_COMMITS_KEPT + 1, late]);
+        commit(&mut rows, late + 1);
+        assert_eq!(kept(&rows), [EVENT_COMMITS_KEPT + 1, late, late + 1]);
+        let found = receivable(&rows, TransactionId::new([1; 32])).unwrap().unwrap();
+        assert_eq!((found.executed.leaf, found.transaction), (1, vec![7]));
+    }
+
+    #[test]
+    fn events_are_read_by_commits_from_a_place_on() {
+        let mut rows = Memory::default();
+        // Numbers whose little-endian order is another one.
+        for number in [1, 2, 256, 257, 65_536] {
+            commit(&mut rows, number);
+        }
+        let read = |from, commits| -> Vec<u64> {
+            let events = events(&rows, from, commits).unwrap();
+            events.iter().map(|event| event.commit.get()).collect()
+        };
+        assert_eq!(read(0, 3), [1, 2, 256]);
+        assert_eq!(read(3, 2), [256, 257]);
+        assert_eq!(read(258, 9), [65_536]);
+        assert_eq!(read(65_537, 9), [0; 0]);
+    }
+}

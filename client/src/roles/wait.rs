@@ -17,7 +17,8 @@ impl Machine {
         self.events(Subscription { commit, index: 0, member: Some(self.id) })
     }
 
-    /// Waits until an order is in a state (or final), and answers with the order.
+    /// Waits until an order of this machine's, as buyer or provider, is in a state (or a later or
+    /// final one), and answers with the order.
     ///
     /// # Errors
     /// [`ClientError::TimedOut`] when it is not in time.
