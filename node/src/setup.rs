@@ -16,7 +16,7 @@ use kerbholz_ledger::genesis::{
     GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisError, GenesisMember,
 };
 use kerbholz_ledger::keys::Keypair;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 
@@ -92,6 +92,12 @@ impl Setup {
         let mut keys: Vec<(PathBuf, Keypair)> = Vec::new();
         let genesis = self.genesis(folder, &mut keys)?;
         genesis.validate()?;
+        // An organisation and a publisher of one name would share a file.
+        let mut paths = BTreeSet::new();
+        if let Some((path, _)) = keys.iter().find(|(path, _)| path.exists() || !paths.insert(path))
+        {
+            return Err(FileError::Exists(path.clone()).into());
+        }
         for (path, key) in &keys {
             files::write_key(path, key)?;
         }
@@ -255,6 +261,9 @@ mod tests {
         assert!(matches!(twice.create(folder.path()), Err(SetupError::Genesis(_))));
         let ports = setup(Some(u16::MAX - 1));
         assert!(matches!(ports.create(folder.path()), Err(SetupError::Ports { .. })));
+        let both = Setup { publishers: vec!["buyer".into()], ..setup(None) };
+        let error = both.create(folder.path()).unwrap_err();
+        assert!(matches!(error, SetupError::File(FileError::Exists(_))), "{error}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }
