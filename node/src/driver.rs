@@ -197,7 +197,7 @@ impl Driver {
             }
             NetworkEvent::Frame { from, bytes } => Ok(self.frame(from, &bytes)),
             NetworkEvent::Fetch { bytes, reply, .. } => {
-                self.serve_fetch(&bytes, reply)?;
+                self.serve_fetch(&bytes, reply);
                 Ok(Vec::new())
             }
             client => {
@@ -227,13 +227,17 @@ impl Driver {
         }
     }
 
-    fn serve_fetch(&self, bytes: &[u8], reply: Reply) -> Result<(), StorageError> {
-        let Ok(request) = FetchRequest::decode(bytes) else { return Ok(()) };
-        let answer = block_in_place(|| fetch::answer(&**lock(&self.storage), &request))?;
-        if let Err(error) = reply.send(answer.encode()) {
-            tracing::warn!(%error, "could not answer a fetch");
+    fn serve_fetch(&self, bytes: &[u8], reply: Reply) {
+        let Ok(request) = FetchRequest::decode(bytes) else { return };
+        // A damaged old block is no reason to stop: whoever asks finds it elsewhere.
+        match block_in_place(|| fetch::answer(&**lock(&self.storage), &request)) {
+            Err(error) => tracing::error!(%error, "could not read a block that was asked for"),
+            Ok(answer) => {
+                if let Err(error) = reply.send(answer.encode()) {
+                    tracing::warn!(%error, "could not answer a fetch");
+                }
+            }
         }
-        Ok(())
     }
 
     fn perform(

@@ -50,6 +50,9 @@ pub enum SetupError {
     /// What was asked for makes no genesis.
     #[error(transparent)]
     Genesis(#[from] GenesisError),
+    /// A name that cannot be part of a file's name.
+    #[error("the name {0:?} cannot name a key file: leave out slashes and a leading dot")]
+    Name(String),
     /// The ports do not suffice.
     #[error("ports {first} and following do not suffice for {count} authorities: begin lower")]
     Ports {
@@ -87,6 +90,10 @@ impl Setup {
         let genesis_file = folder.join(GENESIS_FILE);
         if genesis_file.exists() {
             return Err(FileError::Exists(genesis_file).into());
+        }
+        let mut names = self.organisations.iter().chain(&self.publishers);
+        if let Some(name) = names.find(|name| name.starts_with('.') || name.contains(['/', '\\'])) {
+            return Err(SetupError::Name(name.clone()));
         }
         let ports = self.ports()?;
         let mut keys: Vec<(PathBuf, Keypair)> = Vec::new();
@@ -259,6 +266,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let twice = Setup { organisations: vec!["a".into(), "a".into()], ..setup(None) };
         assert!(matches!(twice.create(folder.path()), Err(SetupError::Genesis(_))));
+        for name in ["../x", "a/b", ".hidden", "a\\b"] {
+            let outside = Setup { publishers: vec![name.into()], ..setup(None) };
+            assert!(matches!(outside.create(folder.path()), Err(SetupError::Name(_))), "{name}");
+        }
         let ports = setup(Some(u16::MAX - 1));
         assert!(matches!(ports.create(folder.path()), Err(SetupError::Ports { .. })));
         let both = Setup { publishers: vec!["buyer".into()], ..setup(None) };

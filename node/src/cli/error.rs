@@ -108,9 +108,10 @@ impl CliError {
     /// What the process answers.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Setup(SetupError::Genesis(_) | SetupError::Ports { .. }) => {
-                USAGE
-            }
+            Self::Usage(_)
+            | Self::Setup(
+                SetupError::Genesis(_) | SetupError::Name(_) | SetupError::Ports { .. },
+            ) => USAGE,
             Self::Client(error) => client_exit_code(error),
             Self::Receipt(_) => UNVERIFIED,
             Self::File(_) | Self::NoKey { .. } | Self::NoAuthority { .. } => FILE,
