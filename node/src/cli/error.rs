@@ -6,6 +6,7 @@ use kerbholz_client::protocol::Refusal;
 use kerbholz_client::receipt::ReceiptError;
 use kerbholz_node::audit::AuditError;
 use kerbholz_node::demo::{DemoError, Failure};
+use kerbholz_node::driver::DriverError;
 use kerbholz_node::files::FileError;
 use kerbholz_node::node::NodeError;
 use kerbholz_node::scenario::ScenarioError;
@@ -116,6 +117,10 @@ impl CliError {
             Self::Receipt(_) => UNVERIFIED,
             Self::File(_) | Self::NoKey { .. } | Self::NoAuthority { .. } => FILE,
             Self::Network(_) | Self::Setup(SetupError::File(_)) | Self::Factors(_) => FILE,
+            // A full disk is found out while the node runs, too.
+            Self::Node(NodeError::Driver(DriverError::Storage(_) | DriverError::Execute(_))) => {
+                FILE
+            }
             Self::Node(NodeError::Network(_) | NodeError::Driver(_) | NodeError::Thread(_)) => {
                 OTHER
             }
@@ -166,5 +171,29 @@ const fn hint(error: &ClientError) -> &'static str {
             "\nIs the network running? A local one is started with `kerbholz dev`."
         }
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kerbholz_node::executor::ExecuteError;
+    use kerbholz_node::storage::StorageError;
+
+    #[test]
+    fn a_disk_that_fills_up_is_a_matter_of_files_whoever_meets_it() {
+        let full = || StorageError::Full { path: "ledger".into(), action: "append" };
+        let met = [
+            NodeError::Storage(full()),
+            NodeError::Driver(full().into()),
+            NodeError::Driver(ExecuteError::from(full()).into()),
+        ];
+        for error in met {
+            assert_eq!(CliError::from(error).exit_code(), FILE);
+        }
+        assert_eq!(
+            CliError::from(NodeError::from(DriverError::Gone("network"))).exit_code(),
+            OTHER
+        );
     }
 }
