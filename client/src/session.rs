@@ -9,7 +9,7 @@ use crate::connection::{Connection, ConnectionConfig, ConnectionError, Timeouts}
 use crate::error::ClientError;
 use crate::events::Events;
 use crate::network::Network;
-use crate::protocol::{Answer, Call, NodeInfo, Request, Subscription};
+use crate::protocol::{Answer, Call, NodeInfo, Refusal, Request, Subscription};
 use crate::receipt::Receipt;
 use crate::wire::{Authority, PeerKey};
 use backon::BackoffBuilder;
@@ -17,8 +17,11 @@ use kerbholz_ledger::id::{LotId, MemberId, OrderId, TransactionId};
 use kerbholz_ledger::keys::{Keypair, PublicKey};
 use kerbholz_ledger::operation::Operation;
 use kerbholz_ledger::quantity::{CommitIndex, Milliseconds, Timestamp};
+use kerbholz_ledger::rejection::Code;
 use kerbholz_ledger::rows::{KeyRow, MemberRow, Table, TransactionRow, key};
-use kerbholz_ledger::transaction::{Envelope, TRANSACTION_VERSION, Transaction};
+use kerbholz_ledger::transaction::{
+    Envelope, TRANSACTION_BYTES_MAX, TRANSACTION_VERSION, Transaction,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -188,11 +191,15 @@ impl Session {
     ///
     /// # Errors
     /// [`ClientError::Rejected`] when the ledger said no, [`ClientError::Refused`] when an authority
-    /// did so at the door, [`ClientError::Undecided`] when nobody could tell in time.
+    /// did so at the door (or would: it is too large), [`ClientError::Undecided`] when nobody could tell in time.
     pub async fn submit_signed(&self, transaction: &Transaction) -> Result<Applied, ClientError> {
-        let id = transaction.id();
+        let (id, transaction) = (transaction.id(), transaction.bytes());
+        // Every authority would say so, if it could be sent at all.
+        if transaction.len() > TRANSACTION_BYTES_MAX {
+            return Err(Refusal::Rejected(Code::TooLarge).into());
+        }
         let begin = tokio::time::Instant::now();
-        let request = Request::Submit { transaction: transaction.bytes(), wait_ms: WAIT_MS };
+        let request = Request::Submit { transaction, wait_ms: WAIT_MS };
         let mut pauses = pauses();
         while begin.elapsed() < SUBMIT_DEADLINE {
             match self.call(request.clone()).await {

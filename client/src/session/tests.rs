@@ -34,3 +34,15 @@ async fn equal_operations_at_the_same_moment_are_different_transactions() {
     let ids: BTreeSet<_> = (0..1_000).map(|_| session.sign(operations.clone()).id()).collect();
     assert_eq!(ids.len(), 1_000);
 }
+
+#[tokio::test]
+async fn what_is_too_large_to_be_sent_is_refused_as_too_large() {
+    let session = Session::open(&network(), &Keypair::from_seed(&[3; 32])).unwrap();
+    let order = OrderId::new([7; 32]);
+    for operations in [2_000, 8_000] {
+        let operations = vec![Operation::StartOrder(OrderStep { order }); operations];
+        let error = session.submit(operations).await.unwrap_err();
+        let too_large = matches!(error, ClientError::Refused(Refusal::Rejected(Code::TooLarge)));
+        assert!(too_large, "{error}");
+    }
+}
