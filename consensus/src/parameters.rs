@@ -12,7 +12,8 @@ pub struct Parameters {
     pub delta_ms: u64,
     /// The least time between two own blocks while there is work.
     pub round_delay_min_ms: u64,
-    /// How long an idle authority lets another's block stand alone before it joins the round.
+    /// How long an idle authority lets another's block stand alone before it joins the round. Who
+    /// made that block cannot order anything new before a quorum has joined: 2Δ, not longer.
     pub idle_step_ms: u64,
     /// How long an idle authority stays silent at most.
     pub heartbeat_ms: u64,
@@ -43,7 +44,7 @@ impl Parameters {
         Self {
             delta_ms: 50,
             round_delay_min_ms: 25,
-            idle_step_ms: 2_000,
+            idle_step_ms: 100,
             heartbeat_ms: 15_000,
             fetch_delay_ms: 25,
             fetch_references_max: 128,
@@ -57,7 +58,13 @@ impl Parameters {
 
     /// For authorities on different continents.
     pub fn wan() -> Self {
-        Self { delta_ms: 500, round_delay_min_ms: 50, fetch_delay_ms: 250, ..Self::lan() }
+        Self {
+            delta_ms: 500,
+            round_delay_min_ms: 50,
+            idle_step_ms: 1_000,
+            fetch_delay_ms: 250,
+            ..Self::lan()
+        }
     }
 
     /// For tests: no throttle, small bounds.

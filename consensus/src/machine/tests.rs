@@ -93,6 +93,28 @@ fn an_idle_network_is_quiet_and_wakes_at_once() {
     }
 }
 
+/// §5.3: whoever made its block of a round before an item came can do nothing until the others
+/// have made theirs; while the network goes to rest they must not take long.
+#[test]
+fn an_item_that_comes_as_the_network_goes_to_rest_is_not_left_waiting() {
+    for seed in 0..4 {
+        for pause in (0..400).step_by(10) {
+            let mut world = World::new(4, Parameters::lan(), seed);
+            world.delay_ms = 1..40;
+            world.run_for(30_000);
+            world.offer(0, b"first");
+            world.run_for(pause);
+            let offered = world.now();
+            world.offer(1, b"second");
+            world.run_for(3_000);
+            for committed in &world.committed_at {
+                let took = committed[&b"second"[..]] - offered;
+                assert!(took <= 400, "{took} ms, {pause} ms after the first, seed {seed}");
+            }
+        }
+    }
+}
+
 #[test]
 fn three_of_four_go_on_and_the_fourth_comes_back() {
     for seed in 0..4 {
