@@ -1,7 +1,7 @@
 //! Two authorities' ledgers, held against one another: one must be the beginning of the other.
 
 use super::error::{AuditError, Difference};
-use crate::storage::{LedgerEntry, SegmentReader};
+use crate::storage::{Ending, LedgerEntry, SegmentReader};
 use kerbholz_consensus::{CommitDigest, Committee};
 use serde::Serialize;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub struct Agreement {
 ///
 /// # Errors
 /// [`AuditError::Difference`] with the first commit that differs, [`AuditError::File`] when a file
-/// cannot be read.
+/// cannot be read, [`AuditError::Cut`] when a ledger ends inside an entry.
 pub fn compare(
     directory: &Path,
     against: &Path,
@@ -55,6 +55,10 @@ impl Digests {
                 return Ok(Some((commit.index(), commit.header().digest(committee))));
             }
         }
-        Ok(None)
+        match self.0.ending() {
+            Some(Ending::Open { .. }) => Ok(None),
+            Some(cut) => Err(AuditError::Cut(cut.clone())),
+            None => Err(AuditError::Unended),
+        }
     }
 }

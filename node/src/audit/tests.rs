@@ -93,7 +93,19 @@ fn another_network_is_refused() {
     assert!(error.is_difference(), "{error}");
     let empty = tempfile::tempdir().unwrap();
     let error = replay(empty.path(), &world.genesis, &mut ()).map(|_| ()).unwrap_err();
-    assert!(matches!(error, AuditError::File(StorageError::Missing { .. })), "{error}");
+    assert!(matches!(error, AuditError::File(StorageError::NoLedger { .. })), "{error}");
+}
+
+/// What lies in the folder is somebody's data: no advice to move it away.
+#[test]
+fn a_folder_without_a_ledger_is_named_as_such() {
+    let world = World::new(1, Forgery::None);
+    let data = world.data();
+    let nowhere = data.join("nowhere");
+    for folder in [data.parent().unwrap(), data.join("state").as_path(), nowhere.as_path()] {
+        let error = replay(folder, &world.genesis, &mut ()).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("no ledger here: name"), "{error}");
+    }
 }
 
 #[test]
@@ -146,6 +158,19 @@ fn two_ledgers_agree_as_far_as_both_reach_or_the_first_difference_is_named() {
     let error = compare(&world.data(), &other.data(), &committee(&world)).unwrap_err();
     let AuditError::Difference(difference) = error else { panic!("{error}") };
     assert_eq!(difference.commit, world::FORGED);
+}
+
+#[test]
+fn a_torn_ledger_is_nothing_to_compare_with() {
+    let world = World::new(1, Forgery::None);
+    let torn = world.beside(Forgery::None);
+    let files = read_files(&torn.data());
+    let segment = files.iter().find(|path| path.extension().is_some_and(|e| e == "seg")).unwrap();
+    let bytes = fs::read(segment).unwrap();
+    fs::write(segment, &bytes[..bytes.len() - 1]).unwrap();
+    let committee = committee(&world.genesis).unwrap();
+    let error = compare(&world.data(), &torn.data(), &committee).unwrap_err();
+    assert!(matches!(error, AuditError::Cut(_)), "{error}");
 }
 
 proptest! {

@@ -96,8 +96,12 @@ fn text(report: &audit::Report, against: Option<Agreement>) -> String {
         ),
     ];
     if let Some(Agreement { commits, against }) = against {
+        let missing = match against.saturating_sub(commits) {
+            0 => String::new(),
+            missing => format!(", of which the last {missing} are missing here"),
+        };
         lines.push(format!(
-            "compared          {commits} commits here, {against} there: one history"
+            "compared          {commits} commits here, {against} there: one history{missing}"
         ));
     }
     lines.join("\n")

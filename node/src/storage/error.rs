@@ -90,6 +90,16 @@ pub enum StorageError {
         /// The entry found.
         path: PathBuf,
     },
+    /// Who wants to read a ledger named a folder without one.
+    #[error(
+        "{}: no ledger here: name an authority's data directory (authorities/NAME/data) or a copy \
+         of its ledger folder",
+        path.display()
+    )]
+    NoLedger {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A file that must be there is not.
     #[error("{}: missing: {what}; restore it from a backup", path.display())]
     Missing {

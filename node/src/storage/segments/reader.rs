@@ -1,10 +1,11 @@
 //! Reads a ledger from first to last without writing, locking or needing anything else of the
 //! data directory: what an auditor does with a copy, and a node that rebuilds its state.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::super::LedgerEntry;
-use super::super::directory::{ledger_directory, numbered, read_genesis};
+use super::super::directory::{entries, ledger_directory, numbered, read_genesis};
 use super::super::error::StorageError;
 use super::format::{EXTENSION, Trailer, path};
 use super::scan::{SegmentScan, Step};
@@ -70,14 +71,16 @@ impl SegmentReader {
     ///
     /// # Errors
     ///
-    /// [`StorageError::Missing`] if there is no segment; what
-    /// [`read_genesis`] says of a damaged or newer `VERSION`.
+    /// [`StorageError::NoLedger`] if the folder is neither, [`StorageError::Missing`] if its ledger
+    /// has no segment; what [`read_genesis`] says of a damaged or newer `VERSION`.
     pub fn open(data_directory: &Path) -> Result<Self, StorageError> {
         let nested = ledger_directory(data_directory);
         let (directory, expected) = if nested.is_dir() {
             (nested, Some(read_genesis(data_directory)?))
-        } else {
+        } else if holds_segments(data_directory)? {
             (data_directory.to_path_buf(), None)
+        } else {
+            return Err(StorageError::NoLedger { path: data_directory.to_path_buf() });
         };
         let mut left = numbered(&directory, EXTENSION)?;
         left.reverse();
@@ -187,6 +190,11 @@ impl SegmentReader {
         });
         Ok(())
     }
+}
+
+fn holds_segments(directory: &Path) -> Result<bool, StorageError> {
+    let segment = |name: &OsString| Path::new(name).extension().is_some_and(|e| e == EXTENSION);
+    Ok(entries(directory)?.iter().any(segment))
 }
 
 impl Iterator for SegmentReader {
