@@ -39,7 +39,7 @@ pub enum Reason {
         name: String,
     },
     /// A figure without a source.
-    #[error("`{0}` has no citation: write it as a figure under [figures] with a `source`")]
+    #[error("`{0}` has no citation: write it under [figures], with a `source`")]
     MissingCitation(String),
     /// Text that is no amount.
     #[error("`{text}` is not an amount: {why}")]

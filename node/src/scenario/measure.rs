@@ -194,6 +194,15 @@ pub(super) fn is_unit(word: &str) -> bool {
     SYMBOLS.iter().any(|(symbol, ..)| *symbol == word)
 }
 
+impl Reason {
+    /// After a number there is a word that is no unit.
+    fn unknown_unit(name: String, text: &str) -> Self {
+        let units: Vec<&str> = SYMBOLS.iter().map(|(symbol, ..)| *symbol).collect();
+        let hint = format!(" in `{text}`: there is {}", units.join(", "));
+        Self::Unknown { kind: "unit", name, hint }
+    }
+}
+
 /// An amount with what it was computed from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Evaluated {
@@ -291,7 +300,7 @@ pub(super) fn evaluate(
                     result.literal |= after_number && unit.powers != NUMBER;
                     unit
                 }
-                None if after_number => return Err(wrong("after a number there must be a unit")),
+                None if after_number => return Err(Reason::unknown_unit(word, text)),
                 None => {
                     let value = figure(&word).ok_or_else(|| Reason::Unknown {
                         kind: "unit or figure",

@@ -190,7 +190,7 @@ const WRONG: &[(&str, &str, &str, &str)] = &[
     // Units.
     ("\"powder * way\"", "\"powder\"", "amount = \"powder\"", "is in mg, but kg·m is needed"),
     ("\"part * print_energy\"", "\"part\"", "quantity = \"part\"", "is in mg, but J is needed"),
-    ("\"2.5 kWh/kg\"", "\"2.5 kW\"", "2.5 kW", "after a number there must be a unit"),
+    ("\"2.5 kWh/kg\"", "\"2.5 kW\"", "2.5 kW", "unknown unit"),
     ("\"2.5 kWh/kg\"", "\"1.0000001 kWh/kg\"", "part * print", "not a whole number of J"),
     ("mass = \"part\"", "mass = \"one\"", "mass = \"one\"", "is in piece, but mg is needed"),
     (

@@ -98,7 +98,7 @@ const WRONG: &[(&str, &str, &str, &str)] = &[
         "climate_measured",
         "the ledger derives it",
     ),
-    ("per = \"1 kg\"", "per = \"1 kW\"", "\"1 kW\"", "after a number there must be a unit"),
+    ("per = \"1 kg\"", "per = \"1 kW\"", "\"1 kW\"", "unknown unit"),
     ("per = \"1 kg\"", "per = \"0 kg\"", "\"0 kg\"", "per nothing"),
     ("technology = 1", "technology = 6", "technology = 6", "from 1 (best) to 5"),
     ("valid_from = 2024-01-01", "valid_from = 1924-01-01", "1924", "from 1970 on"),

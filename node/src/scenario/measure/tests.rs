@@ -46,7 +46,7 @@ fn what_is_no_amount() {
         ("kg kg", "two words"),
         ("1 2 kg", "two numbers"),
         ("1 kg kg", "two words"),
-        ("1 shell", "after a number there must be a unit"),
+        ("1 shell", "unknown unit"),
         ("* 2 kg", "an operator"),
         ("2 kg *", "a number is missing"),
         ("1. kg", "not a decimal number"),
