@@ -15,6 +15,8 @@ use std::fmt::Write;
 
 /// Narrowest and widest page.
 const WIDTHS: (u16, u16) = (72, 120);
+/// From this width on columns stand farther apart.
+const ROOMY: u16 = 96;
 
 /// How to show.
 #[derive(Clone, Copy, Debug)]
@@ -44,9 +46,9 @@ pub fn show(findings: &Findings, page: Page) -> String {
             tree::show(&mut out, tree, width, paint);
         }
     }
-    trial_balance(&mut out, findings, paint);
-    network::show(&mut out, findings, paint);
-    checks(&mut out, findings, paint);
+    trial_balance(&mut out, findings, width, paint);
+    network::show(&mut out, findings, width, paint);
+    checks(&mut out, findings, width, paint);
     out
 }
 
@@ -60,6 +62,13 @@ fn line(out: &mut String, text: &str) {
     out.push_str("  ");
     out.push_str(text);
     out.push('\n');
+}
+
+/// A text in as many lines as it takes.
+fn paragraph(out: &mut String, text: &str, width: u16, paint: impl Fn(&str) -> String) {
+    for text in wrapped(text, usize::from(width) - 4) {
+        line(out, &paint(&text));
+    }
 }
 
 /// A table without lines but one below its header; the first column is left-aligned.
@@ -82,9 +91,11 @@ fn row(table: &mut Table, cells: &[String]) {
     table.add_row(cells.collect::<Vec<_>>());
 }
 
-fn put(out: &mut String, table: &mut Table) {
-    if let Some(first) = table.column_mut(0) {
-        first.set_padding((0, 1));
+/// Columns stand closer together on a narrow page.
+fn put(out: &mut String, table: &mut Table, width: u16) {
+    let after = u16::from(width >= ROOMY);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((u16::from(index > 0), after));
     }
     for text in table.lines() {
         line(out, text.trim_end());
@@ -108,7 +119,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-fn trial_balance(out: &mut String, findings: &Findings, paint: Paint) {
+fn trial_balance(out: &mut String, findings: &Findings, width: u16, paint: Paint) {
     heading(out, "The trial balance", paint);
     line(
         out,
@@ -133,38 +144,34 @@ fn trial_balance(out: &mut String, findings: &Findings, paint: Paint) {
             ],
         );
     }
-    put(out, &mut balance);
+    put(out, &mut balance, width);
     let still = findings.balance.iter().filter(|line| !moved(line)).map(|line| line.dimension);
-    let still = still.collect::<Vec<_>>().join(", ");
+    let still = still.collect::<Vec<_>>().join("; ");
     if !still.is_empty() {
-        for text in wrapped(&format!("Nothing booked in: {still}."), 96) {
-            line(out, &paint.dim(&text));
-        }
+        paragraph(out, &format!("Nothing booked in: {still}."), width, |text| paint.dim(text));
     }
-    products(out, findings);
-    money(out, findings);
+    products(out, findings, width);
+    money(out, findings, width);
 }
 
-fn money(out: &mut String, findings: &Findings) {
+fn money(out: &mut String, findings: &Findings, width: u16) {
     for money in &findings.money {
         let shown =
             |minor: kerbholz_ledger::quantity::Minor| units::money(minor.get(), &money.currency);
         out.push('\n');
         let row = &money.money;
-        line(
-            out,
-            &format!(
-                "Money: {} issued = {} available + {} held + {} redeemed.",
-                shown(row.issued),
-                shown(row.available),
-                shown(row.held),
-                shown(row.redeemed),
-            ),
+        let text = format!(
+            "Money: {} issued = {} available + {} held + {} redeemed.",
+            shown(row.issued),
+            shown(row.available),
+            shown(row.held),
+            shown(row.redeemed),
         );
+        paragraph(out, &text, width, str::to_owned);
     }
 }
 
-fn products(out: &mut String, findings: &Findings) {
+fn products(out: &mut String, findings: &Findings, width: u16) {
     out.push('\n');
     let mut products =
         table(["product", "unit", "booked in", "made", "used", "booked out", "in stock"]);
@@ -182,10 +189,10 @@ fn products(out: &mut String, findings: &Findings) {
         cells.insert(0, product.product.clone());
         row(&mut products, &cells);
     }
-    put(out, &mut products);
+    put(out, &mut products, width);
 }
 
-fn checks(out: &mut String, findings: &Findings, paint: Paint) {
+fn checks(out: &mut String, findings: &Findings, width: u16, paint: Paint) {
     heading(out, "What was proved", paint);
     let interruption = &findings.interruption;
     let ledgers: Vec<String> = findings
@@ -218,7 +225,7 @@ fn checks(out: &mut String, findings: &Findings, paint: Paint) {
         proved.push("Every balance is zero.".to_owned());
     }
     for text in proved {
-        for (index, part) in wrapped(&text, 92).iter().enumerate() {
+        for (index, part) in wrapped(&text, usize::from(width) - 6).iter().enumerate() {
             let mark = if index == 0 { paint.green("✓") } else { " ".to_owned() };
             line(out, &format!("{mark} {part}"));
         }

@@ -1,32 +1,30 @@
 //! What the network did: finality, bytes, processor time, memory, energy by a stated model.
 
-use super::{Paint, heading, line, put, row, table};
+use super::{Paint, heading, paragraph, put, row, table};
 use crate::demo::findings::Findings;
 use crate::demo::timing::Finality;
 use crate::demo::units;
 
-pub(super) fn show(out: &mut String, findings: &Findings, paint: Paint) {
+pub(super) fn show(out: &mut String, findings: &Findings, width: u16, paint: Paint) {
     heading(out, "What the network did", paint);
     let replay = &findings.replay;
-    line(
-        out,
-        &format!(
-            "{} transactions ({} refused) in {} commits of {} blocks, {} of blocks.",
-            replay.transactions,
-            replay.rejected,
-            replay.commits,
-            replay.blocks,
-            units::bytes(replay.block_bytes),
-        ),
+    let amounts = format!(
+        "{} transactions ({} refused) in {} commits of {} blocks, {} of blocks.",
+        replay.transactions,
+        replay.rejected,
+        replay.commits,
+        replay.blocks,
+        units::bytes(replay.block_bytes),
     );
+    paragraph(out, &amounts, width, str::to_owned);
     out.push('\n');
-    finality(out, findings);
+    finality(out, findings, width);
     out.push('\n');
-    authorities(out, findings);
-    model(out, findings);
+    authorities(out, findings, width);
+    model(out, findings, width);
 }
 
-fn finality(out: &mut String, findings: &Findings) {
+fn finality(out: &mut String, findings: &Findings, width: u16) {
     let mut finality =
         table(["finality, seen by the clients", "transactions", "p50", "p99", "max"]);
     for (name, of) in [
@@ -40,10 +38,10 @@ fn finality(out: &mut String, findings: &Findings) {
             &[name.to_owned(), transactions.to_string(), ms(p50_ms), ms(p99_ms), ms(max_ms)],
         );
     }
-    put(out, &mut finality);
+    put(out, &mut finality, width);
 }
 
-fn authorities(out: &mut String, findings: &Findings) {
+fn authorities(out: &mut String, findings: &Findings, width: u16) {
     let mut authorities =
         table(["authority", "processes", "sent", "received", "CPU", "most memory"]);
     for authority in &findings.network.authorities {
@@ -60,11 +58,11 @@ fn authorities(out: &mut String, findings: &Findings) {
             ],
         );
     }
-    put(out, &mut authorities);
+    put(out, &mut authorities, width);
 }
 
 /// Energy is not measured here, so the model and its assumption are said.
-fn model(out: &mut String, findings: &Findings) {
+fn model(out: &mut String, findings: &Findings, width: u16) {
     let replay = &findings.replay;
     let network = &findings.network;
     let model = format!(
@@ -76,16 +74,12 @@ fn model(out: &mut String, findings: &Findings) {
         units::number(network.joules_per_transaction_modelled),
     );
     out.push('\n');
-    for text in super::wrapped(&model, 96) {
-        line(out, &text);
-    }
-    line(
-        out,
-        &format!(
-            "Replay: {:.2} s, {} transactions per second; balances compared after {} commits.",
-            replay.seconds,
-            units::number(replay.transactions_per_second),
-            replay.balances_checked,
-        ),
+    paragraph(out, &model, width, str::to_owned);
+    let speed = format!(
+        "Replay: {:.2} s, {} transactions per second; balances compared after {} commits.",
+        replay.seconds,
+        units::number(replay.transactions_per_second),
+        replay.balances_checked,
     );
+    paragraph(out, &speed, width, str::to_owned);
 }

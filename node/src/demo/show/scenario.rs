@@ -1,6 +1,6 @@
 //! A scenario: the footprint table, the avoided burden, and the study's expectations.
 
-use super::{Paint, heading, line, put, row, table, wrapped};
+use super::{Paint, heading, line, paragraph, put, row, table, wrapped};
 use crate::demo::findings::{DimensionName, ScenarioFinding, VariantFinding};
 use crate::demo::units;
 use crate::scenario::Outcome;
@@ -18,26 +18,32 @@ pub(super) fn show(
     paint: Paint,
 ) {
     heading(out, &scenario.title, paint);
-    for text in wrapped(&scenario.functional_unit, usize::from(width) - 4) {
-        line(out, &paint.dim(&text));
-    }
+    paragraph(out, &scenario.functional_unit, width, |text| paint.dim(text));
     let fit = usize::from((width.saturating_sub(FIRST) / EACH).max(2));
     let tables = scenario.variants.len().div_ceil(fit).max(1);
     for variants in scenario.variants.chunks(scenario.variants.len().div_ceil(tables).max(1)) {
         out.push('\n');
-        footprints(out, variants, dimensions);
+        footprints(out, variants, dimensions, width);
     }
     out.push('\n');
     for variant in &scenario.variants {
-        line(out, &paint.dim(&format!("{:<12}{}", variant.id, variant.title)));
+        for (index, text) in wrapped(&variant.title, usize::from(width) - 16).iter().enumerate() {
+            let id = if index == 0 { variant.id.as_str() } else { "" };
+            line(out, &paint.dim(&format!("{id:<12}{text}")));
+        }
     }
-    undeclared(out, scenario, dimensions, paint);
-    avoided(out, scenario, paint);
+    undeclared(out, scenario, dimensions, width, paint);
+    avoided(out, scenario, width);
     expectations(out, scenario, width, paint);
 }
 
 /// Rows are dimensions; each row has one unit.
-fn footprints(out: &mut String, variants: &[VariantFinding], dimensions: &[DimensionName]) {
+fn footprints(
+    out: &mut String,
+    variants: &[VariantFinding],
+    dimensions: &[DimensionName],
+    width: u16,
+) {
     let ids = variants.iter().map(|variant| variant.id.as_str());
     let mut footprints = table(["footprint"].into_iter().chain(ids));
     for (index, dimension) in dimensions.iter().enumerate() {
@@ -70,7 +76,7 @@ fn footprints(out: &mut String, variants: &[VariantFinding], dimensions: &[Dimen
     };
     let cells = std::iter::once("quality (tech/geo/time, 1-5)".to_owned());
     row(&mut footprints, &cells.chain(variants.iter().map(quality)).collect::<Vec<_>>());
-    put(out, &mut footprints);
+    put(out, &mut footprints, width);
 }
 
 /// What no variant declares, and what is zero everywhere: said, not hidden.
@@ -78,6 +84,7 @@ fn undeclared(
     out: &mut String,
     scenario: &ScenarioFinding,
     dimensions: &[DimensionName],
+    width: u16,
     paint: Paint,
 ) {
     let mut nowhere = Vec::new();
@@ -95,33 +102,28 @@ fn undeclared(
     }
     out.push('\n');
     let bound = "≥ (or ≤): some source does not declare it; what is declared adds up to so much.";
-    line(out, &paint.dim(bound));
+    paragraph(out, bound, width, |text| paint.dim(text));
     for (what, names) in
         [("Not declared (n/d), so not known", nowhere), ("Zero where declared", zero)]
     {
         if !names.is_empty() {
-            for text in wrapped(&format!("{what}: {}.", names.join(", ")), 96) {
-                line(out, &paint.dim(&text));
-            }
+            let text = format!("{what}: {}.", names.join("; "));
+            paragraph(out, &text, width, |text| paint.dim(text));
         }
     }
 }
 
-fn avoided(out: &mut String, scenario: &ScenarioFinding, paint: Paint) {
+fn avoided(out: &mut String, scenario: &ScenarioFinding, width: u16) {
     for variant in &scenario.variants {
         let Some(avoided) = &variant.avoided else { continue };
         let climate = Dimension::Climate as usize;
         let Some(value) = avoided.footprint[climate] else { continue };
         let value = units::readable(Dimension::Climate.unit(), value);
-        line(
-            out,
-            &format!(
-                "{} avoids {value}: {} {}",
-                variant.id,
-                avoided.what,
-                paint.dim("(beside the footprint, never netted into it)")
-            ),
+        let text = format!(
+            "{} avoids {value}: {} (beside the footprint, never netted into it)",
+            variant.id, avoided.what,
         );
+        paragraph(out, &text, width, str::to_owned);
     }
 }
 
