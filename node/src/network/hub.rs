@@ -239,7 +239,10 @@ impl Hub {
             current_closed
         });
         if current {
-            tracing::info!(%peer, "authority disconnected");
+            // By its key, as when it connected: that is what the genesis calls it.
+            let key = PeerKey::from_peer_id(peer)
+                .map_or_else(|_| peer.to_string(), |key| key.to_string());
+            tracing::info!(peer = key, "authority disconnected");
             self.redial.lost(peer);
         }
     }
