@@ -1,4 +1,5 @@
-//! A press orders a bracket of a printer, from the order to the receipt. Start `kerbholz dev` first.
+//! A press orders a bracket of a printer, from the order to the receipt. Start `kerbholz dev` first,
+//! then, in the same folder: `cargo run --release -p kerbholz-client --example spare_part`.
 #![expect(clippy::print_stdout, reason = "an example talks")]
 
 use kerbholz_client::ledger::footprint::Dimension;

@@ -39,12 +39,12 @@ const ABOUT: &str = "\
 A ledger for machines that order from machines, with the footprint of every order.
 
 Start here:
-  kerbholz demo               everything in a minute, on this machine
-  kerbholz dev                a local network with two machines, ready for the first order
-  kerbholz order place ...    the line that `dev` prints: a press orders a part of a printer
-  kerbholz order --help       accept, start, complete, confirm
-  kerbholz footprint ORDER    what it cost in energy, material and climate
-  kerbholz receipt get ORDER --out FILE; kerbholz receipt verify FILE --genesis GENESIS";
+  kerbholz demo              everything in a minute, on this machine
+  kerbholz dev               a local network to try things with
+  kerbholz order place ...   the line that `dev` prints: order a part
+  kerbholz order --help      accept, start, complete, confirm
+  kerbholz footprint ORDER   what it cost in energy, material and climate
+  kerbholz receipt --help    a proof of it that needs no network";
 
 const AFTER: &str = "\
 Names: a member is named by its name or its id; `--as NAME` signs with DIR/members/NAME.key.
