@@ -12,10 +12,17 @@ use kerbholz_node::demo::units;
 use serde::Serialize;
 use std::path::PathBuf;
 
+const AFTER_REPLAY: &str = "\
+Example:
+  kerbholz audit replay demo-data/authorities/authority-0/data --genesis demo-data/genesis.json
+
+It takes no lock and writes nothing. Exit code 5 names the first difference, 6 a damaged file.";
+
 /// What an auditor can do.
 #[derive(Subcommand)]
 pub enum AuditCommand {
     /// Recompute everything in a data directory (or a copy), and name the first difference
+    #[command(after_help = AFTER_REPLAY)]
     Replay(ReplayArgs),
 }
 
