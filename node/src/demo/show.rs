@@ -93,9 +93,10 @@ fn row(table: &mut Table, cells: &[String]) {
 
 /// Columns stand closer together on a narrow page.
 fn put(out: &mut String, table: &mut Table, width: u16) {
-    let after = u16::from(width >= ROOMY);
+    // Between two columns there is one blank already.
+    let padding = u16::from(width >= ROOMY);
     for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((u16::from(index > 0), after));
+        column.set_padding((if index == 0 { 0 } else { padding }, padding));
     }
     for text in table.lines() {
         line(out, text.trim_end());
@@ -126,7 +127,7 @@ fn trial_balance(out: &mut String, findings: &Findings, width: u16, paint: Paint
         &paint.dim("Booked in = in stock + booked out, in every dimension, to the last unit."),
     );
     out.push('\n');
-    let mut balance = table(["dimension", "booked in", "in stock", "booked out", "difference"]);
+    let mut balance = table(["dimension", "booked in", "in stock", "booked out", "off by"]);
     let moved = |line: &&BalanceLine| line.sources != 0 || line.stock != 0 || line.sinks != 0;
     for line in findings.balance.iter().filter(moved) {
         let value = |value| match value {
