@@ -191,7 +191,8 @@ impl Session {
     ///
     /// # Errors
     /// [`ClientError::Rejected`] when the ledger said no, [`ClientError::Refused`] when an authority
-    /// did so at the door (or would: it is too large), [`ClientError::Undecided`] when nobody could tell in time.
+    /// did so at the door (or would: it is too large), [`ClientError::Undecided`] when nobody could
+    /// tell in time.
     pub async fn submit_signed(&self, transaction: &Transaction) -> Result<Applied, ClientError> {
         let (id, transaction) = (transaction.id(), transaction.bytes());
         // Every authority would say so, if it could be sent at all.
