@@ -1,3 +1,5 @@
+//! Honest ledgers and forged ones, each forgery by its name.
+
 use alloc::{vec, vec::Vec};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! A block's bytes, golden and mutated, and every check of §1.4.
+
 use alloc::{string::String, vec, vec::Vec};
 
 use proptest::prelude::*;

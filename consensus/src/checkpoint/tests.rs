@@ -1,3 +1,5 @@
+//! What a quorum's word needs, and the golden bytes of checkpoint and commit.
+
 use alloc::{string::ToString, vec::Vec};
 
 use proptest::prelude::*;

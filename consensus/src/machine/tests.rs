@@ -1,3 +1,5 @@
+//! The machine in a deterministic network: agreement, rest and waking, crashes, loss, bounds (§10).
+
 use alloc::{format, vec, vec::Vec};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! When a block is made and a round entered, by drawings (§5).
+
 use alloc::vec::Vec;
 
 use super::*;

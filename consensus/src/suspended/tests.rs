@@ -1,3 +1,5 @@
+//! Blocks that wait for parents: what is released, and what is given up at the bound (§6.2).
+
 use alloc::vec::Vec;
 
 use super::*;

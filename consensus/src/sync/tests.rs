@@ -1,3 +1,5 @@
+//! Who is asked for a missing parent, and when (§6.3).
+
 use super::*;
 use crate::testing::committee;
 

@@ -1,3 +1,5 @@
+//! How votes become a checkpoint, or evidence (§7).
+
 use super::*;
 use crate::{
     testing::{committee, signer},

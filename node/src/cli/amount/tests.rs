@@ -1,3 +1,5 @@
+//! What people type, as tables: read exactly, or refused.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! How quantities, footprints and times are shown.
+
 use super::*;
 use proptest::prelude::*;
 

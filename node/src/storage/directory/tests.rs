@@ -1,3 +1,5 @@
+//! Which data directories are opened, and which are left alone.
+
 use super::*;
 use crate::storage::testing::{GENESIS, files};
 

@@ -1,3 +1,5 @@
+//! The whole storage on a real disk: killed, damaged, mixed up.
+
 use super::super::testing::{GENESIS, OWN, World, files, flip, world};
 use super::super::{Recovered, SegmentReader, recovery};
 use super::*;

@@ -1,3 +1,5 @@
+//! Golden bytes of headers and records, and that no changed byte passes.
+
 use super::*;
 use proptest::prelude::*;
 

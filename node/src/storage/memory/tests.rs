@@ -1,3 +1,5 @@
+//! The storage in memory loses what the disk may lose, and answers like it.
+
 use super::super::testing::{OWN, world};
 use super::*;
 

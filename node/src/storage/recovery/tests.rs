@@ -1,3 +1,5 @@
+//! What consensus gets back after a start.
+
 use super::super::testing::{OWN, World, world};
 use super::super::{MemoryStorage, Storage};
 use super::*;

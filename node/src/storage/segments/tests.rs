@@ -1,3 +1,5 @@
+//! The ledger's segments: appended, read back, damaged in every byte.
+
 use super::*;
 use crate::storage::append::testing::Disk;
 use crate::storage::testing::{GENESIS, OWN, World, copy, files, flip, truncate, world};

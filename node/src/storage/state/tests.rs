@@ -1,3 +1,5 @@
+//! The rows: read, scanned, damaged, rebuilt.
+
 use super::*;
 use crate::storage::testing::{copy, files, flip, truncate};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! The block log: torn, damaged, trimmed, refused where it forgot an own block.
+
 use super::*;
 use crate::storage::append::testing::Disk;
 use crate::storage::testing::{GENESIS, copy, flip, truncate, world};
