@@ -132,13 +132,15 @@ impl Organisation {
 
     /// The operation that admits a member, for those who put several into one transaction.
     pub fn enrolment(&self, name: &str, key: &Keypair, kind: Enrolled) -> Operation {
-        let proof = key_proof_message(self.network().id(), self.id);
+        let message = key_proof_message(self.network().id(), self.id);
+        let proof = key.sign(KEY_PROOF_DOMAIN, &message);
         Operation::Enrol(Enrolment {
             name: name.to_owned(),
             kind,
             owner_key: key.public(),
             signing_key: key.public(),
-            key_proof: key.sign(KEY_PROOF_DOMAIN, &proof),
+            key_proof: proof,
+            owner_proof: proof,
         })
     }
 

@@ -97,6 +97,8 @@ pub struct Enrolment {
     /// The signing key's signature over network and organisation ([`key_proof_message`] in
     /// [`KEY_PROOF_DOMAIN`]): nobody enrols a key that is not theirs.
     pub key_proof: Signature,
+    /// The owner key's signature over the same; equal to the other where one key is both.
+    pub owner_proof: Signature,
 }
 
 /// Domain of the proof that a new key belongs to who enrols or rotates to it.

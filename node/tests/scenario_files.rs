@@ -111,6 +111,7 @@ impl World {
             owner_key: own.public(),
             signing_key: own.public(),
             key_proof: own.sign(KEY_PROOF_DOMAIN, &proof),
+            owner_proof: own.sign(KEY_PROOF_DOMAIN, &proof),
         };
         self.submit(organisation, Operation::Enrol(enrolment));
     }

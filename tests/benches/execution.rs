@@ -98,6 +98,7 @@ impl World {
                 owner_key: key(name).public(),
                 signing_key: key(name).public(),
                 key_proof: key(name).sign(KEY_PROOF_DOMAIN, &proof),
+                owner_proof: key(name).sign(KEY_PROOF_DOMAIN, &proof),
             })
         };
         let (press, printer) = (enrol("bank", "press"), enrol("maker", "printer"));

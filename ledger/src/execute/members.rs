@@ -64,7 +64,7 @@ fn check_enrolment(work: &Work<'_>, signer: &Signer, enrolment: &Enrolment) -> C
     for public in [&enrolment.owner_key, &enrolment.signing_key] {
         ensure(work.key(public)?.is_none(), Code::KeyInUse)?;
     }
-    ensure(!enrolment.owner_key.is_weak(), Code::BadKeyProof)?;
+    check_key_proof(work, signer.id, &enrolment.owner_key, &enrolment.owner_proof)?;
     check_key_proof(work, signer.id, &enrolment.signing_key, &enrolment.key_proof)?;
     if let Some((row, host)) = host {
         ensure(row.organisation == signer.id, Code::NotInOrganisation)?;

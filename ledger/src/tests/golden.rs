@@ -92,7 +92,7 @@ fn one_of_each_operation() {
     let bytes = codec::encode(&one_of_each());
     assert_eq!(
         ContentHash::of(&bytes).to_string(),
-        "89858a12c3becc3d2f86a58dee0058cdb0af09e4ee88c8b8a32b9b47e3de0459"
+        "42b00a97ce77e85e91e31fb21dcdb38d768379d7ca23fe99f69ea6a44ef1bfc5"
     );
 }
 
@@ -174,10 +174,10 @@ fn a_history() {
     let ledger = query::ledger(&table.world.state).expect("ledger");
     assert_eq!(
         ledger.state_digest.to_string(),
-        "42c989a714328d49b4cab722a3b162c25ddb9eb8dc56afe1fa1c1b4a08dcc738"
+        "7fd12a57d06f75e9c99f61f5c3891e538f9374f982c41cb9efdeac6db21b7b4e"
     );
     assert_eq!(
         ledger.log_root.to_string(),
-        "7c2086dd2234fefae0fc0dffc9d10762ae2378642f804a6e233a10f55a86181d"
+        "b900d8c946480e14a0051863f06a0d3cb5e2ce883a6ae462a7827322ae2f0980"
     );
 }

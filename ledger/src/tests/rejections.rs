@@ -43,7 +43,8 @@ const MEMBERS: &str = "
     enrol    x called=long64                             -> ok
     enrol    x                                           -> key_in_use
     enrol    y owner_key=printer                         -> key_in_use
-    enrol    y forged=1                                  -> bad_key_proof
+    enrol    y forged=signing                            -> bad_key_proof
+    enrol    y forged=owner                              -> bad_key_proof
     enrol    y weak=signing                              -> bad_key_proof
     enrol    y weak=owner                                -> bad_key_proof
     enrol    m host=nobody                               -> unknown_member

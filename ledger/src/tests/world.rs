@@ -129,6 +129,7 @@ pub fn enrolment(network: NetworkId, organisation: &str, name: &str, kind: Enrol
         owner_key: owner_of(name).public(),
         signing_key: keypair(name).public(),
         key_proof: keypair(name).sign(KEY_PROOF_DOMAIN, &message),
+        owner_proof: owner_of(name).sign(KEY_PROOF_DOMAIN, &message),
     })
 }
 

@@ -137,15 +137,20 @@ impl Table {
         neutral[0] = 1;
         let weak = PublicKey::new(*neutral.first_chunk().expect("32 bytes"));
         match line.get("weak") {
-            Some("owner") => enrolment.owner_key = weak,
+            Some("owner") => {
+                enrolment.owner_key = weak;
+                enrolment.owner_proof = Signature::new(neutral);
+            }
             Some(_) => {
                 enrolment.signing_key = weak;
                 enrolment.key_proof = Signature::new(neutral);
             }
             None => {}
         }
-        if line.has("forged") {
-            enrolment.key_proof = Signature::new([1; 64]);
+        match line.get("forged") {
+            Some("owner") => enrolment.owner_proof = Signature::new([1; 64]),
+            Some(_) => enrolment.key_proof = Signature::new([1; 64]),
+            None => {}
         }
         Operation::Enrol(enrolment)
     }
