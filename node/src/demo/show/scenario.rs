@@ -103,6 +103,8 @@ fn undeclared(
     out.push('\n');
     let bound = "≥ (or ≤): some source does not declare it; what is declared adds up to so much.";
     paragraph(out, bound, width, |text| paint.dim(text));
+    let meters = "Every meter here is simulated: its readings book as default, never as measured.";
+    paragraph(out, meters, width, |text| paint.dim(text));
     for (what, names) in
         [("Not declared (n/d), so not known", nowhere), ("Zero where declared", zero)]
     {
