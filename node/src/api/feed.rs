@@ -26,7 +26,7 @@ impl Feed {
     }
 
     /// The next events for this subscriber, perhaps none that concern it; `None` when there are no
-    /// more for now. `reached` is a commit whose rows were there before this call.
+    /// more yet. `reached` is a commit whose rows were there before this call.
     pub(super) fn next(
         &mut self,
         rows: &dyn Read,
@@ -96,7 +96,7 @@ mod tests {
         Feed::new(Subscription { commit, index, member: of.map(member) })
     }
 
-    /// All there is for now, as (commit, index).
+    /// All there is so far, as (commit, index).
     fn drain(feed: &mut Feed, rows: &Memory, reached: u64) -> Vec<(u64, u32)> {
         let mut all = Vec::new();
         while let Some(events) = feed.next(rows, reached).unwrap() {
