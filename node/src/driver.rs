@@ -97,8 +97,6 @@ pub struct Driver {
     pub(crate) standing: watch::Sender<Standing>,
     pub(crate) start: tokio::time::Instant,
     pub(crate) timers: BTreeMap<Timer, Instant>,
-    /// Highest round accepted of each authority: what its stream resumes from.
-    pub(crate) highest: BTreeMap<AuthorityIndex, Round>,
     pub(crate) connected: u16,
 }
 
@@ -158,7 +156,9 @@ impl Driver {
     }
 
     fn publish(&self) {
-        let round = self.highest.values().map(|round| round.0).max().unwrap_or_default();
+        let consensus = self.replica.consensus();
+        let of = |authority| consensus.has_of(authority).0;
+        let round = self.committee.authorities().map(of).max().unwrap_or_default();
         let waiting = self.replica.waiting() as u64;
         let standing = Standing { round, connected: self.connected + 1, waiting };
         self.standing.send_if_modified(|old| std::mem::replace(old, standing) != standing);
@@ -260,9 +260,8 @@ impl Driver {
                     self.timers.insert(timer, at);
                 }
                 Action::Commit(commit) => {
-                    let collected = commit.leader().round.minus(self.committee.gc_depth());
                     self.job(Job::Commit(commit))?;
-                    self.skip_through(collected);
+                    self.set_resumes();
                 }
                 Action::Checkpoint(checkpoint) => self.job(Job::Checkpoint(checkpoint))?,
                 Action::Fault { authority, offence } => {
@@ -283,8 +282,6 @@ impl Driver {
     fn persist(&mut self, block: &Block, durable: bool) -> Result<(), StorageError> {
         let stored = StoredBlock::new(block, durable);
         block_in_place(|| lock(&self.storage).append_blocks(&[stored]))?;
-        let highest = self.highest.entry(block.author()).or_default();
-        *highest = block.round().max(*highest);
         self.set_resume(block.author());
         Ok(())
     }
@@ -292,23 +289,18 @@ impl Driver {
     /// Tells an authority's next stream where to begin.
     fn set_resume(&self, authority: AuthorityIndex) {
         let Some(peer) = self.peer(authority) else { return };
-        let of = |authority| self.highest.get(&authority).copied().unwrap_or_default();
-        let resume = encode_resume(of(authority), of(self.own));
+        // No stream needs to bring what can never be committed any more: `has_of` is never below
+        // the collection round.
+        let consensus = self.replica.consensus();
+        let resume = encode_resume(consensus.has_of(authority), consensus.own_round());
         if let Err(error) = self.network.set_resume(peer, resume) {
             tracing::warn!(%error, "could not set where a stream resumes");
         }
     }
 
-    /// No stream needs to bring blocks that can never be committed any more: an authority that was
-    /// away for long would send all of its history, and again after each interruption.
-    fn skip_through(&mut self, round: Round) {
-        let behind = |authority: &AuthorityIndex| {
-            self.highest.get(authority).is_none_or(|highest| *highest < round)
-        };
-        let others = self.committee.authorities().filter(|other| *other != self.own);
-        for authority in others.filter(behind).collect::<Vec<_>>() {
-            self.highest.insert(authority, round);
-            self.set_resume(authority);
+    fn set_resumes(&self) {
+        for other in self.committee.authorities().filter(|other| *other != self.own) {
+            self.set_resume(other);
         }
     }
 

@@ -1,11 +1,13 @@
-//! The executor: one thread that makes commits durable, executes them and publishes the outcome.
+//! The executor makes commits durable, executes them and publishes the outcome.
 //!
 //! ```text
 //! driver ── Commit ──► append to the ledger segments (durable) ─► check signatures in parallel
 //!                       ─► ledger::execute ─► one atomic batch of rows ─► Done ──► driver
 //! ```
 //!
-//! The ledger segments are the truth: rows that a crash loses are made again from them at start.
+//! [`Executor::perform`] does it in one call, which is all a simulator needs; [`Executor::run`] is
+//! the same as a thread of a node. The ledger segments are the truth: rows that a crash loses are
+//! made again from them at start.
 
 use crate::index::{self, Covered};
 use crate::replica::Done;
@@ -26,6 +28,9 @@ use tokio::sync::watch;
 
 /// Commits between two times that the state is made durable: what a crash makes us execute again.
 const SYNC_EVERY: u64 = 2_000;
+
+/// Most jobs that one sync makes durable.
+const JOBS_AT_ONCE: usize = 64;
 
 /// The storage, shared by the driver (block log) and the executor (ledger, rows).
 pub type SharedStorage = Arc<Mutex<Box<dyn Storage>>>;
@@ -183,22 +188,33 @@ impl Executor {
         done: &tokio::sync::mpsc::UnboundedSender<Done>,
     ) -> Result<(), ExecuteError> {
         while let Ok(first) = jobs.recv() {
-            // What has piled up is made durable by one sync.
-            let batch: Vec<Job> = std::iter::once(first).chain(jobs.try_iter().take(63)).collect();
-            self.append(&batch)?;
-            for job in batch {
-                match job {
-                    Job::Commit(commit) => {
-                        let outcome = self.execute(&commit)?;
-                        // The driver is gone only when the node stops.
-                        let _ = done.send(outcome);
-                    }
-                    Job::Checkpoint(checkpoint) => self.cover(checkpoint)?,
-                }
+            let batch = std::iter::once(first).chain(jobs.try_iter().take(JOBS_AT_ONCE - 1));
+            for outcome in self.perform(batch.collect())? {
+                // The driver is gone only when the node stops.
+                let _ = done.send(outcome);
             }
         }
         lock(&self.storage).sync_state()?;
         Ok(())
+    }
+
+    /// Performs jobs in their order: all are made durable by one sync, then executed. Returns the
+    /// outcome of each commit; each is to be given to [`Replica::executed`].
+    ///
+    /// [`Replica::executed`]: crate::replica::Replica::executed
+    ///
+    /// # Errors
+    /// [`ExecuteError`]: the node must stop. A part may have been performed; the next start finds it.
+    pub fn perform(&mut self, jobs: Vec<Job>) -> Result<Vec<Done>, ExecuteError> {
+        self.append(&jobs)?;
+        let mut outcomes = Vec::new();
+        for job in jobs {
+            match job {
+                Job::Commit(commit) => outcomes.push(self.execute(&commit)?),
+                Job::Checkpoint(checkpoint) => self.cover(checkpoint)?,
+            }
+        }
+        Ok(outcomes)
     }
 
     /// Makes jobs durable. What can no longer be committed is given up only now: until its commit

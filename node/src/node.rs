@@ -3,20 +3,18 @@
 use crate::api::Service;
 use crate::config::NodeConfig;
 use crate::driver::{Driver, DriverError, Inputs, Standing, encode_resume};
-use crate::executor::{ExecuteError, Executor, SharedStorage, lock};
+use crate::executor::{SharedStorage, lock};
 use crate::files::{self, FileError};
 use crate::network::{
     Authority, Multiaddr, Network as Libp2p, NetworkConfig, NetworkError, NetworkEvents,
     NetworkHandle, PeerKey,
 };
-use crate::replica::{Replica, payload_of};
-use crate::storage::{self, DiskStorage, Recovered, Storage, StorageError};
-use kerbholz_client::ledger::rows::ReadError;
+use crate::replica::{OpenError, Opened, Replica, Start};
+use crate::storage::{DiskStorage, StorageError};
 use kerbholz_client::network::{Network, NetworkFileError, committee};
 use kerbholz_client::session::now;
 use kerbholz_consensus::{
-    AuthorityIndex, Commit, Committee, CommitteeError, Consensus, Instant, Now, Recovery,
-    RecoveryError, Round, Signer, Timestamp,
+    AuthorityIndex, Committee, CommitteeError, Instant, Now, Signer, Timestamp,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -61,15 +59,9 @@ pub enum NodeError {
     /// The data directory.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The state, or the ledger segments it is made from.
+    /// What the data directory holds is nothing to start from.
     #[error(transparent)]
-    Execute(#[from] ExecuteError),
-    /// What the data directory holds is not what consensus could start from.
-    #[error(transparent)]
-    Recovery(#[from] storage::RecoveryError),
-    /// The same, as consensus sees it.
-    #[error(transparent)]
-    Consensus(#[from] RecoveryError),
+    Open(#[from] OpenError),
     /// The network.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -79,12 +71,6 @@ pub enum NodeError {
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
-}
-
-impl From<ReadError> for NodeError {
-    fn from(error: ReadError) -> Self {
-        Self::Execute(error.into())
-    }
 }
 
 /// Runs an authority until `stop` becomes true. Calls `ready` once it listens, with its addresses.
@@ -100,16 +86,11 @@ pub async fn run(
     let committee = committee(network.genesis())?;
     let key = files::read_key(&config.key)?;
     let own = own_index(&config, &network, &committee, &key.public())?;
-    let opened = tokio::task::block_in_place(|| open(&config, &network, &committee, own))?;
-    let highest = highest_rounds(&opened.recovery, &committee, own);
-
     let start = tokio::time::Instant::now();
-    let begin = Now { monotonic: Instant(0), wall: Timestamp(now().get()) };
-    let (pacing, signer) = (config.pace.parameters(), Signer::from_seed(&key.seed()));
-    let (members, waiting) = (committee.clone(), payload_of(own, &opened.recovery.blocks));
-    let (consensus, first) = Consensus::recover(begin, pacing, members, signer, opened.recovery)?;
-    let (replica, first) = Replica::recover(begin, consensus, first, &waiting);
-    let (handle, events) = listen(&config, &network, key.seed(), own, &committee, &highest).await?;
+    let signer = Signer::from_seed(&key.seed());
+    let (storage, opened) = tokio::task::block_in_place(|| open(&config, &network, signer, own))?;
+    let Opened { replica, executor, first } = opened;
+    let (handle, events) = listen(&config, &network, key.seed(), &replica).await?;
     ready(&handle.addresses());
 
     let (jobs, job_queue) = sync_mpsc::sync_channel(JOBS_MAX);
@@ -117,7 +98,6 @@ pub async fn run(
     let (submissions, submitted) = mpsc::channel(WAITING_MAX);
     let (standing, standing_seen) = watch::channel(Standing::default());
     let (done_sender, done) = mpsc::unbounded_channel();
-    let Opened { storage, executor, .. } = opened;
     let service = Service {
         name: config.name.clone(),
         network_id: network.id(),
@@ -127,8 +107,6 @@ pub async fn run(
         submissions,
         network: handle.clone(),
     };
-    // What was executed last, before anything newer: so that consensus votes for it again.
-    executor.last_done()?.map(|last| done_sender.send(last));
     let worker = std::thread::Builder::new()
         .name("executor".into())
         .spawn(move || executor.run(&job_queue, &done_sender))
@@ -145,7 +123,6 @@ pub async fn run(
         standing,
         start,
         timers: BTreeMap::new(),
-        highest,
         connected: 0,
     };
     let driven =
@@ -161,31 +138,19 @@ pub async fn run(
     Ok(driven?)
 }
 
-/// What the data directory gives: the storage, the executor on it, and where consensus was.
-struct Opened {
-    storage: SharedStorage,
-    executor: Executor,
-    recovery: Recovery,
-}
-
+/// The storage of the data directory, and the replica that starts from it.
 fn open(
     config: &NodeConfig,
     network: &Network,
-    committee: &Committee,
+    signer: Signer,
     own: AuthorityIndex,
-) -> Result<Opened, NodeError> {
-    let mut disk = DiskStorage::open(&config.data, *network.id().as_bytes(), own)?;
-    let recovered = disk.recover();
-    report(&recovered);
-    let recovery = storage::recovery(&disk, &recovered, committee)?;
+) -> Result<(SharedStorage, Opened), NodeError> {
+    let disk = DiskStorage::open(&config.data, *network.id().as_bytes(), own)?;
     let storage: SharedStorage = Arc::new(Mutex::new(Box::new(disk)));
-    let executor = Executor::open(
-        Arc::clone(&storage),
-        committee.clone(),
-        network.genesis(),
-        recovered.applied_commit,
-    )?;
-    Ok(Opened { storage, executor, recovery })
+    let start = Start { genesis: network.genesis(), signer, parameters: config.pace.parameters() };
+    let begin = Now { monotonic: Instant(0), wall: Timestamp(now().get()) };
+    let opened = Opened::open(begin, &storage, start)?;
+    Ok((storage, opened))
 }
 
 fn own_index(
@@ -205,47 +170,11 @@ fn own_index(
         .ok_or_else(|| NodeError::NotMyKey { path: config.key.clone(), name: config.name.clone() })
 }
 
-fn report(recovered: &Recovered) {
-    for damage in &recovered.lost {
-        let path = damage.path.display();
-        tracing::warn!(%path, offset = damage.offset, what = damage.what, "dropped a torn record");
-    }
-    if let Some(reason) = &recovered.rebuild {
-        tracing::warn!(reason, "rebuilding the state from the ledger segments");
-    }
-    tracing::info!(
-        commit = recovered.last_commit,
-        blocks = recovered.blocks.len(),
-        "opened the data directory"
-    );
-}
-
-/// The highest round accepted of each authority: from where its stream resumes. What lies at the
-/// collection round and below is of no use to anybody.
-fn highest_rounds(
-    recovery: &Recovery,
-    committee: &Committee,
-    own: AuthorityIndex,
-) -> BTreeMap<AuthorityIndex, Round> {
-    let leader = recovery.commits.last().map_or(Round::GENESIS, |commit| commit.leader().round);
-    let collected = leader.minus(committee.gc_depth());
-    let least = |other| (other, if other == own { Round::GENESIS } else { collected });
-    let mut highest: BTreeMap<_, _> = committee.authorities().map(least).collect();
-    let committed = recovery.commits.iter().flat_map(Commit::blocks);
-    for block in committed.chain(&recovery.blocks).chain(&recovery.own_last) {
-        let round = highest.entry(block.author()).or_default();
-        *round = block.round().max(*round);
-    }
-    highest
-}
-
 async fn listen(
     config: &NodeConfig,
     network: &Network,
     seed: [u8; 32],
-    own: AuthorityIndex,
-    committee: &Committee,
-    highest: &BTreeMap<AuthorityIndex, Round>,
+    replica: &Replica,
 ) -> Result<(NetworkHandle, NetworkEvents), NodeError> {
     let mut listen = Vec::new();
     for address in &config.listen {
@@ -262,10 +191,12 @@ async fn listen(
     let authorities = network.genesis().authorities.iter().map(authority).collect();
     let mut settings = NetworkConfig::new(seed, *network.id().as_bytes(), listen, authorities);
     settings.limits.requests_in_flight_max = REQUESTS_MAX;
-    let of = |index: AuthorityIndex| highest.get(&index).copied().unwrap_or_default();
-    for other in committee.authorities().filter(|other| *other != own) {
+    let consensus = replica.consensus();
+    let committee = consensus.committee();
+    for other in committee.authorities().filter(|other| *other != consensus.own()) {
+        let resume = encode_resume(consensus.has_of(other), consensus.own_round());
         if let Some(key) = committee.key(other) {
-            settings.resume.insert(PeerKey(key.0), encode_resume(of(other), of(own)));
+            settings.resume.insert(PeerKey(key.0), resume);
         }
     }
     Ok(Libp2p::start(settings).await?)

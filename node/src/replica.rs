@@ -1,7 +1,25 @@
 //! Consensus and mempool glued together, still without input or output: what a simulator can run.
 //!
-//! The driver ([`crate::driver`]) feeds it and performs what it answers.
+//! [`open`](Opened::open) starts a replica from a storage, together with the executor that belongs
+//! to it. From then on whoever drives it - [`crate::driver`] in a node, the simulator in tests -
+//! does the same few things, in this order and one at a time:
+//!
+//! 1. Performs [`Opened::first`].
+//! 2. Tells the replica what happened ([`Replica::handle`], [`Replica::submit`]), with the time.
+//! 3. Performs the actions it returns, each before the next: `Persist` is
+//!    [`Storage::append_blocks`], `Commit` and `Checkpoint` are jobs for [`Executor::perform`], the
+//!    others concern the network and timers.
+//! 4. Gives every outcome of a job to [`Replica::executed`], and goes on at 3.
+//!
+//! It has stopped for good after a [`HaltReason`](kerbholz_consensus::HaltReason) other than that
+//! its key is in use elsewhere. A restart, after a crash at any point, is to open the same storage.
+//!
+//! [`Storage::append_blocks`]: crate::storage::Storage::append_blocks
+//! [`Executor::perform`]: crate::executor::Executor::perform
 
+mod opening;
+
+pub use self::opening::{OpenError, Opened, Start};
 use crate::mempool::{Mempool, NotTaken};
 use kerbholz_client::ledger::id::TransactionId;
 use kerbholz_client::ledger::keys::PublicKey;

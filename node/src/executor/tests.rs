@@ -82,3 +82,17 @@ fn a_checkpoint_after_a_restart_covers_what_was_executed_before() {
     executor.cover(world().checkpoint(4)).unwrap();
     assert_eq!(covered(&executor), Some((5, 8)), "never backwards");
 }
+
+#[test]
+fn jobs_are_done_in_one_call_and_in_order() {
+    let storage = storage(MemoryStorage::new(testing::OWN));
+    let mut executor = open(&storage, None);
+    let commit = |index| Job::Commit(world().commit_at(index).clone());
+    let jobs = vec![commit(1), commit(2), commit(3), Job::Checkpoint(world().checkpoint(3))];
+    let outcomes = executor.perform(jobs).unwrap();
+    assert_eq!(outcomes.iter().map(|done| done.index).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(covered(&executor), Some((3, 4)));
+    assert_eq!(lock(&storage).last_commit(), 3);
+    let missing = executor.perform(vec![commit(5)]).unwrap_err();
+    assert!(matches!(missing, ExecuteError::Storage(_)), "{missing}");
+}
