@@ -29,6 +29,24 @@ pub struct CommitteeConfig {
     pub previous: CommitDigest,
 }
 
+impl CommitteeConfig {
+    /// What an encoded configuration may have at most, in bytes.
+    pub const BYTES_MAX: usize = 8 << 10;
+
+    /// The canonical bytes, of which the [`Domain`] is the hash.
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// Decodes canonical bytes. Whether they make a committee is for [`Committee::new`] to say.
+    ///
+    /// # Errors
+    /// [`Fault::TooLong`], [`Fault::Malformed`] or [`Fault::NotCanonical`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, Fault> {
+        codec::decode(bytes, Self::BYTES_MAX)
+    }
+}
+
 /// Why a configuration makes no committee.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CommitteeError {
@@ -87,7 +105,7 @@ impl Committee {
             let verifier = key.parse().filter(|_| !key.is_weak());
             verifiers.push(verifier.ok_or(CommitteeError::BadKey(index))?);
         }
-        let domain = Domain(blake3::derive_key("kerbholz 1 domain", &codec::encode(&config)));
+        let domain = Domain(blake3::derive_key("kerbholz 1 domain", &config.encode()));
         let genesis = (0u16..).map(AuthorityIndex).take(n).map(|i| genesis(&domain, i)).collect();
         let leaders = leader_order(&domain, n);
         Ok(Self(Arc::new(Inner { config, domain, verifiers, genesis, leaders })))
@@ -257,6 +275,26 @@ mod tests {
             assert_eq!(verdict(&bend), CommitteeError::BadKey(AuthorityIndex(0)));
         }
         assert_eq!(verdict(&|c| c.gc_depth = 7), CommitteeError::GcDepth(7));
+    }
+
+    #[test]
+    fn the_largest_configuration_is_decoded_and_no_changed_one_passes_for_it() {
+        let authorities = (0..AuthoritySet::CAPACITY as u16).map(|i| signer(i).public_key());
+        let config = CommitteeConfig {
+            network: NetworkId([0xff; 32]),
+            epoch: u64::MAX,
+            authorities: authorities.collect(),
+            gc_depth: u16::MAX,
+            previous: CommitDigest([0xff; 32]),
+        };
+        let bytes = config.encode();
+        assert_eq!(CommitteeConfig::decode(&bytes), Ok(config.clone()));
+        for position in 0..bytes.len() {
+            assert!(CommitteeConfig::decode(&bytes[..position]).is_err());
+            let mut changed = bytes.clone();
+            changed[position] ^= 1;
+            assert_ne!(CommitteeConfig::decode(&changed), Ok(config.clone()));
+        }
     }
 
     #[test]
