@@ -37,7 +37,7 @@ pub use self::directory::{DataDirectory, read_genesis};
 pub use self::disk::DiskStorage;
 pub use self::error::StorageError;
 pub use self::frame::FORMAT_VERSION;
-pub use self::memory::MemoryStorage;
+pub use self::memory::{MemoryStorage, Plug};
 pub use self::recovery::{RecoveryError, recovery};
 pub use self::segments::{Ending, SegmentReader};
 pub use self::state::STATE_CACHE_BYTES;

@@ -1,7 +1,7 @@
 //! What executing orders costs, beside the physical limit that replay is held to: checking their
 //! signatures. Both run in one process over the same transactions, so that their ratio travels.
 //!
-//! `cargo bench -p kerbholz-tests` prints both times for one whole order: five transactions, from
+//! `cargo bench -p tests` prints both times for one whole order: five transactions, from
 //! placed to settled, with two inputs, a product and a waste lot.
 #![expect(clippy::unwrap_used, reason = "a benchmark ends where something is missing")]
 

@@ -1,7 +1,8 @@
 //! [`Storage`] in memory, for the simulator: [`MemoryStorage::crash`] loses exactly what was not
-//! synced, as a power cut would.
+//! synced, as a power cut would. Whoever gave the storage away pulls its [`Plug`].
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kerbholz_consensus::{AuthorityIndex, BlockRef, Checkpoint, Round};
@@ -28,6 +29,19 @@ pub struct MemoryStorage {
     /// What the rows and `applied` were at the last sync, as far as they have changed since.
     undo: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     synced_applied: Option<u64>,
+    plug: Plug,
+}
+
+/// The plug of a [`MemoryStorage`] that somebody else holds.
+#[derive(Clone, Debug, Default)]
+pub struct Plug(Arc<AtomicBool>);
+
+impl Plug {
+    /// Cuts the power: what was not synced is gone when the storage is next asked what it finds at
+    /// the start. Nobody may use it in between.
+    pub fn pull(&self) {
+        self.0.store(true, SeqCst);
+    }
 }
 
 #[derive(Clone, Default)]
@@ -48,7 +62,13 @@ impl MemoryStorage {
             applied: None,
             undo: BTreeMap::new(),
             synced_applied: None,
+            plug: Plug::default(),
         }
+    }
+
+    /// The plug, to be kept when the storage is given away.
+    pub fn plug(&self) -> Plug {
+        self.plug.clone()
     }
 
     /// Pulls the plug: what was not synced is gone. [`Storage::recover`] then says what is left.
@@ -74,6 +94,9 @@ impl MemoryStorage {
 
 impl Storage for MemoryStorage {
     fn recover(&mut self) -> Recovered {
+        if self.plug.0.swap(false, SeqCst) {
+            self.crash();
+        }
         let last_commit = self.last_commit();
         let rebuild = (self.applied.is_none() && last_commit > 0)
             .then(|| "there is no state, but a ledger".to_owned());

@@ -16,7 +16,7 @@ fn a_crash_loses_exactly_what_was_not_synced() {
     storage.append_ledger(&world().entries(1, 1)).unwrap();
     storage.append_blocks(&[world().stored(1, 3), world().stored(0, 2)]).unwrap();
     storage.append_blocks(&[world().stored(1, 4)]).unwrap();
-    storage.crash();
+    storage.plug().pull();
     let found = storage.recover();
     let kept: Vec<_> = found.blocks.iter().map(|block| block.reference).collect();
     let expected = [(1, 2), (1, 3), (0, 2)];
