@@ -131,7 +131,7 @@ impl Service {
             return rejected(Code::UnknownSigner);
         }
         let (taken, answer) = oneshot::channel();
-        let submission = Submission { id, signer: envelope.signer, bytes, taken };
+        let submission = Submission { transaction, taken };
         if self.submissions.send(submission).await.is_err() {
             return Ok(Answer::Refused(Refusal::Failed));
         }

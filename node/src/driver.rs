@@ -16,8 +16,7 @@ use crate::mempool::NotTaken;
 use crate::network::{NetworkEvent, NetworkEvents, NetworkHandle, PeerKey, Reply};
 use crate::replica::{Done, Replica};
 use crate::storage::{StorageError, StoredBlock};
-use kerbholz_client::ledger::id::TransactionId;
-use kerbholz_client::ledger::keys::PublicKey;
+use kerbholz_client::ledger::transaction::Transaction;
 use kerbholz_client::session::now as wall_clock;
 use kerbholz_consensus::{
     Action, AuthorityIndex, Block, BlockRef, Committee, Event, HaltReason, Instant, Now, Round,
@@ -31,15 +30,11 @@ use tokio::task::block_in_place;
 /// How many own blocks are read at once when a peer's stream begins.
 const STREAM_BLOCKS_AT_ONCE: usize = 64;
 
-/// A client's transaction on its way to consensus, decoded and its signature checked.
+/// A client's transaction on its way to consensus, its signature checked.
 #[derive(Debug)]
 pub struct Submission {
-    /// Its id.
-    pub id: TransactionId,
-    /// Who signed it.
-    pub signer: PublicKey,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
+    /// The transaction.
+    pub transaction: Transaction,
     /// Whether it was taken.
     pub taken: oneshot::Sender<Result<(), NotTaken>>,
 }
@@ -98,6 +93,8 @@ pub struct Driver {
     pub(crate) start: tokio::time::Instant,
     pub(crate) timers: BTreeMap<Timer, Instant>,
     pub(crate) connected: u16,
+    /// Through which round storage has forgotten blocks.
+    pub(crate) forgotten: Round,
 }
 
 /// The outcome of a fetch, from its task.
@@ -133,7 +130,7 @@ impl Driver {
                 () = stop => return Ok(()),
                 done = inputs.done.recv() => {
                     let done = done.ok_or(DriverError::Gone("executor"))?;
-                    self.replica.executed(self.now(), done)
+                    self.executed(done)?
                 }
                 Some(answer) = fetches.recv() => self.fetched(answer),
                 () = timer => self.timer(next.map(|(timer, _)| timer)),
@@ -164,6 +161,16 @@ impl Driver {
         self.standing.send_if_modified(|old| std::mem::replace(old, standing) != standing);
     }
 
+    fn executed(&mut self, done: Done) -> Result<Vec<Action>, StorageError> {
+        let actions = self.replica.executed(self.now(), done);
+        let forget = self.replica.forget_through();
+        if forget > self.forgotten {
+            block_in_place(|| lock(&self.storage).forget_through(forget))?;
+            self.forgotten = forget;
+        }
+        Ok(actions)
+    }
+
     fn timer(&mut self, timer: Option<Timer>) -> Vec<Action> {
         let Some(timer) = timer else { return Vec::new() };
         self.timers.remove(&timer);
@@ -171,8 +178,8 @@ impl Driver {
     }
 
     fn submit(&mut self, submission: Submission) -> Vec<Action> {
-        let Submission { id, signer, bytes, taken } = submission;
-        let (result, actions) = self.replica.submit(self.now(), id, signer, bytes);
+        let Submission { transaction, taken } = submission;
+        let (result, actions) = self.replica.submit(self.now(), &transaction);
         // A client that no longer listens asks again by the id.
         let _ = taken.send(result);
         actions

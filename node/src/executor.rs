@@ -20,7 +20,7 @@ use kerbholz_client::ledger::id::TransactionId;
 use kerbholz_client::ledger::quantity::{CommitIndex, Timestamp};
 use kerbholz_client::ledger::rows::{LedgerRow, ReadError, Table, Write, key};
 use kerbholz_client::ledger::transaction::TRANSACTION_BYTES_MAX;
-use kerbholz_consensus::{Block, Checkpoint, Commit, Committee};
+use kerbholz_consensus::{Block, Checkpoint, Commit, Committee, Round};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -166,6 +166,8 @@ impl Executor {
     pub fn last_done(&self) -> Result<Option<Done>, ReadError> {
         Ok(index::outcome(&*self.rows)?.map(|outcome| Done {
             index: outcome.commit,
+            time: Timestamp::ZERO,
+            leader: Round::GENESIS,
             log_root: *outcome.log_root.as_bytes(),
             state_digest: *outcome.state_digest.as_bytes(),
             vote: true,
@@ -217,20 +219,10 @@ impl Executor {
         Ok(outcomes)
     }
 
-    /// Makes jobs durable. What can no longer be committed is given up only now: until its commit
-    /// is on disk, a block may exist nowhere but in the write-ahead log.
+    /// Makes jobs durable.
     fn append(&self, batch: &[Job]) -> Result<(), StorageError> {
         let entries: Vec<LedgerEntry> = batch.iter().map(ledger_entry).collect();
-        let leaders = batch.iter().filter_map(|job| match job {
-            Job::Commit(commit) => Some(commit.leader().round),
-            Job::Checkpoint(_) => None,
-        });
-        let mut storage = lock(&self.storage);
-        storage.append_ledger(&entries)?;
-        match leaders.max() {
-            Some(leader) => storage.forget_through(leader.minus(self.committee.gc_depth())),
-            None => Ok(()),
-        }
+        lock(&self.storage).append_ledger(&entries)
     }
 
     fn execute(&mut self, commit: &Commit) -> Result<Done, ExecuteError> {
@@ -257,6 +249,8 @@ impl Executor {
         self.publish(commit, &effects);
         Ok(Done {
             index: commit.index(),
+            time: Timestamp::new(commit.time().0),
+            leader: commit.leader().round,
             log_root: *effects.log_root.as_bytes(),
             state_digest: *effects.state_digest.as_bytes(),
             vote,

@@ -14,7 +14,7 @@ use crate::storage::{DiskStorage, StorageError};
 use kerbholz_client::network::{Network, NetworkFileError, committee};
 use kerbholz_client::session::now;
 use kerbholz_consensus::{
-    AuthorityIndex, Committee, CommitteeError, Instant, Now, Signer, Timestamp,
+    AuthorityIndex, Committee, CommitteeError, Instant, Now, Round, Signer, Timestamp,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -124,6 +124,7 @@ pub async fn run(
         start,
         timers: BTreeMap::new(),
         connected: 0,
+        forgotten: Round::GENESIS,
     };
     let driven =
         driver.run(Inputs { network: events, submissions: submitted, done, stop }, first).await;

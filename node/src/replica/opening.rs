@@ -1,6 +1,6 @@
 //! From a storage to a replica and its executor: what a node and a simulated one start with.
 
-use super::{Replica, payload_of};
+use super::Replica;
 use crate::executor::{ExecuteError, Executor, SharedStorage, lock};
 use crate::storage::{self, Recovered};
 use kerbholz_client::ledger::genesis::Genesis;
@@ -71,10 +71,9 @@ impl Opened {
         };
         let members = committee.clone();
         let executor = Executor::open(storage.clone(), members, genesis, found.applied_commit)?;
-        let own = committee.index_of(&signer.public_key());
-        let waiting = own.map(|own| payload_of(own, &recovery.blocks)).unwrap_or_default();
+        let logged = recovery.blocks.clone();
         let (consensus, first) = Consensus::recover(now, parameters, committee, signer, recovery)?;
-        let (mut replica, mut first) = Replica::recover(now, consensus, first, &waiting);
+        let (mut replica, mut first) = Replica::recover(now, consensus, first, &logged);
         // What was executed last, before anything newer: so that consensus votes for it again.
         if let Some(last) = executor.last_done()? {
             first.extend(replica.executed(now, last));

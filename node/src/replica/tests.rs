@@ -18,7 +18,7 @@ fn replica(recovery: Recovery) -> (Replica, Vec<Action>) {
 }
 
 fn replica_of(parameters: Parameters, recovery: Recovery) -> (Replica, Vec<Action>) {
-    let waiting = payload_of(AuthorityIndex(0), &recovery.blocks);
+    let logged = recovery.blocks.clone();
     let signer = Signer::from_seed(&[1; 32]);
     let committee = Committee::new(CommitteeConfig {
         network: kerbholz_consensus::NetworkId([2; 32]),
@@ -30,7 +30,7 @@ fn replica_of(parameters: Parameters, recovery: Recovery) -> (Replica, Vec<Actio
     let committee = committee.unwrap();
     let (consensus, first) =
         Consensus::recover(at(0), parameters, committee, signer, recovery).unwrap();
-    Replica::recover(at(0), consensus, first, &waiting)
+    Replica::recover(at(0), consensus, first, &logged)
 }
 
 /// A signed transaction that nobody will execute; `number` makes it another one.
@@ -48,9 +48,11 @@ fn transaction(number: u64) -> Transaction {
 }
 
 fn submit(replica: &mut Replica, ms: u64, number: u64) -> (Result<(), NotTaken>, Vec<Action>) {
-    let transaction = transaction(number);
-    let signer = transaction.envelope().signer;
-    replica.submit(at(ms), transaction.id(), signer, transaction.bytes())
+    replica.submit(at(ms), &transaction(number))
+}
+
+fn payload_of(blocks: &[Block]) -> Vec<Vec<u8>> {
+    blocks.iter().flat_map(|block| block.payload().map(<[u8]>::to_vec)).collect()
 }
 
 fn persisted(actions: &[Action]) -> Vec<Block> {
@@ -69,7 +71,15 @@ fn advance(replica: &mut Replica, from_ms: u64) -> Vec<Action> {
 
 fn done(transaction: &Transaction) -> Done {
     let transactions = vec![transaction.id()];
-    Done { index: 1, log_root: [0; 32], state_digest: [0; 32], vote: false, transactions }
+    Done {
+        index: 1,
+        time: Timestamp::ZERO,
+        leader: Round(100),
+        log_root: [0; 32],
+        state_digest: [0; 32],
+        vote: false,
+        transactions,
+    }
 }
 
 #[test]
@@ -85,7 +95,7 @@ fn what_consensus_wants_is_done_even_if_it_refuses_the_transaction() {
     submit(&mut replica, 10, 1).0.unwrap();
     let (taken, actions) = submit(&mut replica, 20_000, 2);
     assert_eq!((taken, replica.waiting()), (Err(NotTaken::Full), 1));
-    let payload = payload_of(AuthorityIndex(0), &persisted(&actions));
+    let payload = payload_of(&persisted(&actions));
     assert_eq!(payload, [transaction(1).bytes()], "the block that was due meanwhile");
     submit(&mut replica, 20_001, 2).0.unwrap();
 }
@@ -93,8 +103,7 @@ fn what_consensus_wants_is_done_even_if_it_refuses_the_transaction() {
 #[test]
 fn returned_payload_is_offered_again_after_what_came_with_it() {
     let (mut replica, _) = replica(Recovery::default());
-    let signer = transaction(1).envelope().signer;
-    replica.mempool.take(transaction(1).id(), signer).unwrap();
+    replica.mempool.take(&transaction(1), &transaction(1).bytes()).unwrap();
     let marker = Action::SetTimer { timer: Timer::Fetch, at: Instant(99) };
     let items = vec![transaction(1).bytes(), transaction(2).bytes()];
     let actions = vec![Action::PayloadReturned(items), marker.clone()];
@@ -102,7 +111,7 @@ fn returned_payload_is_offered_again_after_what_came_with_it() {
     assert_eq!(actions.remove(0), marker);
     assert!(!persisted(&actions).is_empty(), "a block of the first round: {actions:?}");
     actions.extend(advance(&mut replica, 10));
-    let payload = payload_of(AuthorityIndex(0), &persisted(&actions));
+    let payload = payload_of(&persisted(&actions));
     assert_eq!(payload, [transaction(1).bytes()], "the other one does not wait here");
 }
 
@@ -114,7 +123,7 @@ fn a_restart_waits_for_what_own_blocks_carry() {
     actions.extend(more);
     actions.extend(advance(&mut before, 10));
     let blocks = persisted(&actions);
-    assert_eq!(payload_of(AuthorityIndex(0), &blocks), [transaction(1).bytes()]);
+    assert_eq!(payload_of(&blocks), [transaction(1).bytes()]);
 
     let recovery = Recovery { own_last: blocks.last().cloned(), blocks, ..Recovery::default() };
     let (mut after, _) = replica(recovery);
@@ -124,7 +133,50 @@ fn a_restart_waits_for_what_own_blocks_carry() {
     let mut again = after.settle(at(50), returned);
     again.extend(advance(&mut after, 50));
     let again = persisted(&again);
-    assert_eq!(payload_of(AuthorityIndex(0), &again), [transaction(1).bytes()]);
+    assert_eq!(payload_of(&again), [transaction(1).bytes()]);
     after.executed(at(60), done(&transaction(1)));
     assert_eq!(after.waiting(), 0);
+}
+
+#[test]
+fn a_block_is_not_forgotten_before_what_it_carries_is_in_another() {
+    let (mut replica, mut actions) = replica(Recovery::default());
+    let (taken, more) = submit(&mut replica, 10, 1);
+    taken.unwrap();
+    actions.extend(more);
+    actions.extend(advance(&mut replica, 10));
+    let blocks = persisted(&actions);
+    let carrier = blocks.iter().find(|block| block.payload().len() == 1).unwrap().round();
+    // Another commit is executed, so late that the block could never be committed any more.
+    replica.executed(at(50), done(&transaction(2)));
+    assert_eq!(replica.forget_through(), carrier.minus(1));
+    let returned = vec![Action::PayloadReturned(vec![transaction(1).bytes()])];
+    let mut again = replica.settle(at(60), returned);
+    again.extend(advance(&mut replica, 60));
+    assert_eq!(payload_of(&persisted(&again)), [transaction(1).bytes()]);
+    assert!(replica.forget_through() > carrier, "a newer block carries it");
+    replica.executed(at(70), done(&transaction(1)));
+    assert_eq!(replica.forget_through(), Round(100 - 60), "by collection alone");
+}
+
+#[test]
+fn what_a_full_queue_refused_is_offered_with_the_next_commit() {
+    let parameters = Parameters {
+        delta_ms: 5_000,
+        round_delay_min_ms: 10_000,
+        queue_items_max: 1,
+        ..Parameters::test()
+    };
+    let (mut replica, _) = replica_of(parameters, Recovery::default());
+    submit(&mut replica, 10, 1).0.unwrap();
+    // The block of another transaction fell out of the DAG while the queue was full.
+    replica.mempool.take(&transaction(2), &transaction(2).bytes()).unwrap();
+    replica.settle(at(20), vec![Action::PayloadReturned(vec![transaction(2).bytes()])]);
+    assert_eq!(replica.waiting(), 2);
+    let actions = replica.handle(at(20_000), Event::Timer(Timer::Proposal));
+    assert_eq!(payload_of(&persisted(&actions)), [transaction(1).bytes()]);
+    let actions = replica.executed(at(40_000), done(&transaction(1)));
+    let more = replica.handle(at(60_000), Event::Timer(Timer::Proposal));
+    let blocks = [persisted(&actions), persisted(&more)].concat();
+    assert_eq!(payload_of(&blocks), [transaction(2).bytes()]);
 }
