@@ -14,6 +14,7 @@ use crate::{
     committee::Committee,
     dag::Dag,
     linear::{self, Head},
+    recovery::Base,
     rule::{self, Decision},
     types::{BlockRef, CommitDigest, Round, Timestamp},
 };
@@ -111,8 +112,8 @@ impl Auditor {
     /// An auditor of an epoch's first commit.
     pub fn new(committee: Committee) -> Self {
         Self {
+            head: Head::start(&committee, Base::default()),
             dag: Dag::new(committee),
-            head: Head::START,
             slot: Round(1),
             leaders: BTreeMap::new(),
         }

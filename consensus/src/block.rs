@@ -20,6 +20,8 @@ use crate::{
 
 mod verify;
 
+pub(crate) use verify::header_is_signed;
+
 /// The version of the block format.
 pub const BLOCK_VERSION: u8 = 1;
 /// What the items of a block may have in total, in bytes.

@@ -4,8 +4,10 @@ use alloc::{boxed::Box, vec::Vec};
 
 use crate::{
     block::Block,
+    certificate::CertifiedCommits,
     checkpoint::{Checkpoint, Statement, Vote},
     commit::Commit,
+    evidence::Evidence,
     types::{AuthorityIndex, BlockRef, Instant, Round, Timestamp},
 };
 
@@ -49,9 +51,39 @@ pub enum Event {
         /// Who did not answer.
         from: AuthorityIndex,
     },
+    /// The answer to an [`Action::FetchCommits`], verified for this epoch's committee.
+    CommitsAnswered {
+        /// Who answered.
+        from: AuthorityIndex,
+        /// Certified commits that begin at the one asked for.
+        commits: CertifiedCommits,
+    },
+    /// An [`Action::FetchCommits`] failed, timed out, brought what proves nothing, or the peer has
+    /// nothing certified beyond what was asked for.
+    CommitsFailed {
+        /// Who has nothing.
+        from: AuthorityIndex,
+    },
+    /// The answer to an [`Action::AskOwn`].
+    OwnAnswered {
+        /// Who answered.
+        from: AuthorityIndex,
+        /// Index of the newest commit it has.
+        commit: u64,
+        /// The newest block of this epoch by us that it knows, verified: accepted, waiting for
+        /// parents, or on its disk.
+        newest: Option<Block>,
+    },
+    /// An [`Action::AskOwn`] failed or timed out.
+    OwnFailed {
+        /// Who did not answer.
+        from: AuthorityIndex,
+    },
     /// A timer set by [`Action::SetTimer`] is due.
     Timer(Timer),
-    /// Items for own blocks. What is not taken comes back in [`Action::PayloadRefused`].
+    /// Items for own blocks. What is not taken comes back in [`Action::PayloadRefused`]. While an
+    /// epoch closes nothing is taken and nothing comes back: the caller keeps what it offers and
+    /// offers it again to the machine of the next epoch.
     PayloadOffered(Vec<Vec<u8>>),
     /// A peer's connection stands and it said where it is.
     PeerConnected {
@@ -61,13 +93,16 @@ pub enum Event {
         has_of_ours: Round,
         /// The highest round of its own blocks.
         own_round: Round,
+        /// Index of its newest commit, in whichever epoch it is.
+        commit: u64,
     },
     /// A peer's connection ended; what was asked of it will be asked elsewhere.
     PeerDisconnected {
         /// Who.
         peer: AuthorityIndex,
     },
-    /// A commit was executed, and its results are durable.
+    /// A commit was executed, and its results are durable. Every commit is reported, in order; one
+    /// behind the commit that closes the epoch is discarded by the caller and never reported.
     Executed {
         /// Index of the commit.
         index: u64,
@@ -78,6 +113,9 @@ pub enum Event {
         /// Whether to vote for it: yes for a commit with payload, and once after a restart for the
         /// newest executed commit above the newest checkpoint.
         vote: bool,
+        /// Whether the ledger says that this commit is the last one of its epoch (§10.2). Reported
+        /// again after a restart until [`Action::EpochClosed`] came.
+        closes: bool,
     },
 }
 
@@ -116,6 +154,20 @@ pub enum Action {
         /// For what.
         references: Vec<BlockRef>,
     },
+    /// Ask `from` for certified commits above index `after`; exactly one [`Event::CommitsAnswered`]
+    /// or [`Event::CommitsFailed`] follows. Never two at a time to one peer.
+    FetchCommits {
+        /// Whom.
+        from: AuthorityIndex,
+        /// The newest commit that is here already.
+        after: u64,
+    },
+    /// Ask `from` for the newest block by us that it knows, and for its newest commit; exactly one
+    /// [`Event::OwnAnswered`] or [`Event::OwnFailed`] follows. Never two at a time to one peer.
+    AskOwn {
+        /// Whom.
+        from: AuthorityIndex,
+    },
     /// Call back with [`Event::Timer`] at this instant.
     SetTimer {
         /// Which.
@@ -127,6 +179,14 @@ pub enum Action {
     Commit(Commit),
     /// A quorum signed the outcome of a commit that was executed here.
     Checkpoint(Checkpoint),
+    /// The commit that closes the epoch is checkpointed: the machine has nothing more to do and is
+    /// to be dropped. Comes once. Own payload that no commit up to the closing one ordered,
+    /// queued or in blocks, is not given back: the caller keeps every item until it was executed
+    /// or refused, and offers the rest to the next epoch's machine.
+    EpochClosed {
+        /// The closing commit's.
+        checkpoint: Checkpoint,
+    },
     /// Own payload whose block can no longer be committed: offer it again.
     PayloadReturned(Vec<Vec<u8>>),
     /// Offered items that were not taken, each with the reason.
@@ -173,6 +233,16 @@ pub enum Offence {
         /// What we executed.
         executed: Box<Statement>,
     },
+}
+
+impl Offence {
+    /// What convinces third parties of an equivocation, without the payloads.
+    pub fn evidence(&self) -> Option<Evidence> {
+        match self {
+            Self::Equivocation { first, second } => Evidence::new(first, second),
+            Self::Divergence { .. } => None,
+        }
+    }
 }
 
 /// Why a node stopped.

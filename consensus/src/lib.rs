@@ -12,13 +12,16 @@ extern crate alloc;
 pub mod audit;
 pub mod authority_set;
 pub mod block;
+pub mod certificate;
 pub mod checkpoint;
 mod codec;
 pub mod commit;
 pub mod committee;
 mod dag;
 pub mod event;
+pub mod evidence;
 pub mod fault;
+pub mod follower;
 pub mod keys;
 mod linear;
 pub mod machine;
@@ -42,15 +45,18 @@ pub use block::{
     BLOCK_BYTES_MAX, Block, Draft, Header, ITEM_BYTES_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_ITEMS_MAX,
     UnverifiedBlock,
 };
+pub use certificate::{CertificateError, CertifiedCommits};
 pub use checkpoint::{Checkpoint, CheckpointError, Statement, Vote};
 pub use commit::{Commit, CommitError, CommitHeader};
 pub use committee::{Committee, CommitteeConfig, CommitteeError};
 pub use event::{Action, Event, HaltReason, Now, Offence, RefusalReason, Timer};
+pub use evidence::{Evidence, EvidenceError, SignedHeader};
 pub use fault::Fault;
+pub use follower::Follower;
 pub use keys::{PublicKey, Signature, Signer};
 pub use machine::{Consensus, RecoveryError, Status};
 pub use parameters::{ParameterError, Parameters};
-pub use recovery::Recovery;
+pub use recovery::{Base, Recovery};
 pub use types::{
     AuthorityIndex, BlockDigest, BlockRef, CommitDigest, Domain, Instant, NetworkId, Round,
     Timestamp,

@@ -8,14 +8,16 @@ use alloc::vec::Vec;
 use crate::{
     block::Block,
     commit::{Commit, CommitHeader},
+    committee::Committee,
     dag::Dag,
+    recovery::Base,
     types::{BlockRef, CommitDigest, Round, Timestamp},
 };
 
 /// Where the chain of commits ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
-    /// Index of the newest commit; 0 before the first.
+    /// Index of the newest commit; the base's before the first.
     pub index: u64,
     pub digest: CommitDigest,
     pub time: Timestamp,
@@ -24,12 +26,15 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    pub const START: Self = Self {
-        index: 0,
-        digest: CommitDigest::NONE,
-        time: Timestamp(0),
-        leader_round: Round::GENESIS,
-    };
+    /// Before the first commit of a committee's epoch, which begins at `base`.
+    pub fn start(committee: &Committee, base: Base) -> Self {
+        Self {
+            index: base.index,
+            digest: committee.config().previous,
+            time: base.time,
+            leader_round: Round::GENESIS,
+        }
+    }
 
     pub fn of(commit: &Commit) -> Self {
         Self {

@@ -49,6 +49,9 @@ enum Mode {
     Halted,
 }
 
+/// Who a follower is: no authority has this index.
+const NOBODY: AuthorityIndex = AuthorityIndex(u16::MAX);
+
 /// Why a machine cannot start.
 #[derive(Debug, Error)]
 pub enum RecoveryError {
@@ -74,8 +77,9 @@ pub enum RecoveryError {
 pub struct Consensus {
     committee: Committee,
     parameters: Parameters,
+    /// [`NOBODY`] without a signer.
     own: AuthorityIndex,
-    signer: Signer,
+    signer: Option<Signer>,
     mode: Mode,
     dag: Dag,
     head: Head,
@@ -107,11 +111,16 @@ impl Consensus {
             Event::FetchFailed { from } => self.fetcher.finish(from, now.monotonic),
             Event::Timer(timer) => self.timers[timer as usize] = None,
             Event::PayloadOffered(items) => self.offered(items),
-            Event::PeerConnected { peer, has_of_ours, own_round } => {
+            // Nothing was asked that these could answer.
+            Event::CommitsAnswered { .. }
+            | Event::CommitsFailed { .. }
+            | Event::OwnAnswered { .. }
+            | Event::OwnFailed { .. } => (),
+            Event::PeerConnected { peer, has_of_ours, own_round, .. } => {
                 self.connected(now, peer, has_of_ours, own_round);
             }
             Event::PeerDisconnected { peer } => self.fetcher.disconnect(peer, now.monotonic),
-            Event::Executed { index, log_root, state_digest, vote } => {
+            Event::Executed { index, log_root, state_digest, vote, .. } => {
                 self.executed(index, log_root, state_digest, vote);
             }
         }
@@ -168,8 +177,8 @@ impl Consensus {
         self.awaiting.remove(&index);
         let Some(commit_digest) = self.digests.get(&index).copied() else { return };
         let statement = Statement { index, commit_digest, log_root, state_digest };
-        if vote && self.mode == Mode::Live {
-            self.tally.cast(Vote::sign(statement, &self.committee, &self.signer));
+        if let Some(signer) = self.signer.as_ref().filter(|_| vote && self.mode == Mode::Live) {
+            self.tally.cast(Vote::sign(statement, &self.committee, signer));
         }
         let findings = self.tally.executed(statement);
         self.report(findings);

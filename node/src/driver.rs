@@ -97,20 +97,15 @@ pub struct Driver {
     pub(crate) forgotten: Round,
 }
 
-/// The outcome of a fetch, from its task.
-struct Fetched {
-    from: AuthorityIndex,
-    blocks: Option<Vec<Block>>,
-}
-
 impl Driver {
     /// Runs until the node shall stop.
     ///
     /// # Errors
     /// [`DriverError`]: the node cannot go on.
     pub async fn run(mut self, mut inputs: Inputs, first: Vec<Action>) -> Result<(), DriverError> {
-        let (fetched, mut fetches) = mpsc::unbounded_channel();
-        self.perform(first, &fetched)?;
+        // What peers answered, or that they did not.
+        let (answers, mut answered) = mpsc::unbounded_channel();
+        self.perform(first, &answers)?;
         loop {
             self.publish();
             let next = self.timers.iter().min_by_key(|(_, at)| **at).map(|(t, at)| (*t, *at));
@@ -132,7 +127,7 @@ impl Driver {
                     let done = done.ok_or(DriverError::Gone("executor"))?;
                     self.executed(done)?
                 }
-                Some(answer) = fetches.recv() => self.fetched(answer),
+                Some(answer) = answered.recv() => self.replica.handle(self.now(), answer),
                 () = timer => self.timer(next.map(|(timer, _)| timer)),
                 event = inputs.network.recv() => {
                     let event = event.ok_or(DriverError::Gone("network"))?;
@@ -140,7 +135,7 @@ impl Driver {
                 }
                 Some(submission) = inputs.submissions.recv() => self.submit(submission),
             };
-            self.perform(actions, &fetched)?;
+            self.perform(actions, &answers)?;
         }
     }
 
@@ -185,15 +180,6 @@ impl Driver {
         actions
     }
 
-    fn fetched(&mut self, answer: Fetched) -> Vec<Action> {
-        let Fetched { from, blocks } = answer;
-        let event = match blocks {
-            Some(blocks) => Event::FetchAnswered { from, blocks },
-            None => Event::FetchFailed { from },
-        };
-        self.replica.handle(self.now(), event)
-    }
-
     async fn network_event(&mut self, event: NetworkEvent) -> Result<Vec<Action>, DriverError> {
         match event {
             NetworkEvent::PeerUp { peer, resume } => Ok(self.peer_up(peer, &resume)),
@@ -220,7 +206,9 @@ impl Driver {
         self.connected += 1;
         // A peer that says nothing intelligible gets everything.
         let (has_of_ours, own_round) = resume::decode_resume(resume).unwrap_or_default();
-        self.replica.handle(self.now(), Event::PeerConnected { peer, has_of_ours, own_round })
+        // Peers do not say yet how many commits they have.
+        let event = Event::PeerConnected { peer, has_of_ours, own_round, commit: 0 };
+        self.replica.handle(self.now(), event)
     }
 
     fn frame(&mut self, from: PeerKey, bytes: &[u8]) -> Vec<Action> {
@@ -250,7 +238,7 @@ impl Driver {
     fn perform(
         &mut self,
         actions: Vec<Action>,
-        fetched: &mpsc::UnboundedSender<Fetched>,
+        answers: &mpsc::UnboundedSender<Event>,
     ) -> Result<(), DriverError> {
         for action in actions {
             match action {
@@ -262,7 +250,17 @@ impl Driver {
                     }
                 }
                 Action::Stream { to, after } => self.stream(to, after)?,
-                Action::Fetch { from, references } => self.fetch(from, references, fetched),
+                Action::Fetch { from, references } => self.fetch(from, references, answers),
+                // No peer can be asked for these: the protocols between nodes do not have them.
+                Action::FetchCommits { from, .. } => {
+                    let _ = answers.send(Event::CommitsFailed { from });
+                }
+                Action::AskOwn { from } => {
+                    let _ = answers.send(Event::OwnFailed { from });
+                }
+                Action::EpochClosed { .. } => {
+                    return Err(DriverError::Halted("the epoch of its committee has ended".into()));
+                }
                 Action::SetTimer { timer, at } => {
                     self.timers.insert(timer, at);
                 }
@@ -353,17 +351,21 @@ impl Driver {
         &self,
         from: AuthorityIndex,
         references: Vec<BlockRef>,
-        fetched: &mpsc::UnboundedSender<Fetched>,
+        answers: &mpsc::UnboundedSender<Event>,
     ) {
         let (network, committee) = (self.network.clone(), self.committee.clone());
-        let (peer, fetched) = (self.peer(from), fetched.clone());
+        let (peer, answers) = (self.peer(from), answers.clone());
         tokio::spawn(async move {
             let blocks = match peer {
                 Some(peer) => fetch::fetch(&network, &committee, peer, references).await,
                 None => None,
             };
+            let event = match blocks {
+                Some(blocks) => Event::FetchAnswered { from, blocks },
+                None => Event::FetchFailed { from },
+            };
             // The driver is gone only when the node stops.
-            let _ = fetched.send(Fetched { from, blocks });
+            let _ = answers.send(event);
         });
     }
 

@@ -9,6 +9,7 @@ use crate::{
     block::Header,
     committee::Committee,
     fault::Fault,
+    keys::Signature,
     types::{BlockRef, Round},
 };
 
@@ -43,6 +44,21 @@ fn identity(header: &Header, committee: &Committee) -> Result<(), Fault> {
         return Err(Fault::VotesUnordered);
     }
     Ok(())
+}
+
+/// Whether the header's author, an authority of this committee, signed it.
+pub(crate) fn header_is_signed(
+    header: &Header,
+    signature: &Signature,
+    committee: &Committee,
+) -> Result<(), Fault> {
+    identity(header, committee)?;
+    let message = signed_message(&header.digest());
+    if committee.verifier(header.author)?.verify(&message, signature) {
+        Ok(())
+    } else {
+        Err(Fault::BadSignature)
+    }
 }
 
 /// The parents' shape. "One per author" is needed for safety: a second parent would be a second

@@ -19,7 +19,7 @@ use crate::{
 /// comes too late for the collection round is dropped, as a node drops it.
 fn order(committee: &Committee, blocks: &[Block]) -> Vec<Commit> {
     let mut dag = Dag::new(committee.clone());
-    let (mut head, mut slot) = (Head::START, Round(1));
+    let (mut head, mut slot) = (Head::start(committee, Base::default()), Round(1));
     let mut commits = Vec::new();
     let mut waiting: Vec<Block> = Vec::new();
     for block in blocks {
@@ -252,9 +252,10 @@ fn linearising_changes_nothing() {
     let mut dag = Dag::new(committee);
     drawing.blocks.iter().for_each(|block| dag.insert(block.clone()));
     let leader = drawing.named("A1");
-    let once = linearise(&dag, &Head::START, leader);
-    assert_eq!(once, linearise(&dag, &Head::START, leader));
-    assert_eq!(linearise(&dag, &Head::START, dag.committee().genesis()[0]), None);
+    let start = Head::start(dag.committee(), Base::default());
+    let once = linearise(&dag, &start, leader);
+    assert_eq!(once, linearise(&dag, &start, leader));
+    assert_eq!(linearise(&dag, &start, dag.committee().genesis()[0]), None);
     let expected = vec![leader];
     assert_eq!(once.unwrap().header().blocks, expected);
 }

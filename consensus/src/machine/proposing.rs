@@ -41,6 +41,7 @@ impl Consensus {
     /// Makes the block of the current round: durable first, then sent.
     #[expect(clippy::expect_used, reason = "the draft follows from accepted blocks; see below")]
     fn create(&mut self, now: Now) {
+        let Some(signer) = &self.signer else { return };
         let round = self.pacemaker.round();
         // The time of a commit is a median over parents: round 1 has only genesis below it (§4.4).
         let payload = if round > Round(1) { self.queue.take() } else { Vec::new() };
@@ -54,7 +55,7 @@ impl Consensus {
         };
         // The key was compared with the committee's, the round has a quorum of accepted blocks
         // below it, the queue keeps every limit: no input from outside can make this fail.
-        let block = draft.sign(&self.committee, self.own, &self.signer).expect("a valid own block");
+        let block = draft.sign(&self.committee, self.own, signer).expect("a valid own block");
         self.pacemaker.created(block.reference(), now.monotonic);
         self.relay.accepted(&block, self.own);
         self.dag.insert(block.clone());

@@ -9,7 +9,7 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{Consensus, Mode, RecoveryError};
+use super::{Consensus, Mode, NOBODY, RecoveryError};
 use crate::{
     block::Block,
     commit::Commit,
@@ -21,7 +21,7 @@ use crate::{
     pacemaker::Pacemaker,
     parameters::Parameters,
     queue::Queue,
-    recovery::Recovery,
+    recovery::{Base, Recovery},
     relay::Relay,
     suspended::Suspended,
     sync::Fetcher,
@@ -46,20 +46,43 @@ impl Consensus {
         signer: Signer,
         recovery: Recovery,
     ) -> Result<(Self, Vec<Action>), RecoveryError> {
-        let parameters = parameters.validate()?;
         let key = signer.public_key();
         let own = committee.index_of(&key).ok_or(RecoveryError::WrongKey(key))?;
-        let head = follow_chain(&recovery.commits)?;
+        Self::start(now, parameters, committee, (own, Some(signer)), recovery)
+    }
+
+    /// Starts a machine that signs nothing.
+    pub(crate) fn follow(
+        now: Now,
+        parameters: Parameters,
+        committee: Committee,
+        recovery: Recovery,
+    ) -> Result<(Self, Vec<Action>), RecoveryError> {
+        Self::start(now, parameters, committee, (NOBODY, None), recovery)
+    }
+
+    fn start(
+        now: Now,
+        parameters: Parameters,
+        committee: Committee,
+        (own, signer): (AuthorityIndex, Option<Signer>),
+        recovery: Recovery,
+    ) -> Result<(Self, Vec<Action>), RecoveryError> {
+        let parameters = parameters.validate()?;
+        let head = follow_chain(&committee, recovery.base, &recovery.commits)?;
         let own_last = newest_own(&recovery, own);
-        let own_last_ref =
-            own_last.as_ref().map_or(committee.genesis()[own.position()], Block::reference);
+        let genesis = committee.genesis().get(own.position()).unwrap_or(&committee.genesis()[0]);
+        let own_last_ref = own_last.as_ref().map_or(*genesis, Block::reference);
         let n = committee.size();
         let checkpoint = recovery.checkpoint.as_ref().map_or(0, |c| c.statement.index);
+        let checkpoint = checkpoint.max(recovery.base.index);
         let bounds = (parameters.suspended_blocks_max, parameters.suspended_bytes_max);
+        let mode =
+            if signer.is_some() && !recovery.lost_log { Mode::Live } else { Mode::Following };
         let mut machine = Self {
             own,
             signer,
-            mode: Mode::Live,
+            mode,
             dag: Dag::new(committee.clone()),
             head,
             next_slot: head.leader_round.plus(1),
@@ -134,7 +157,19 @@ impl Consensus {
 }
 
 /// Checks that the commits follow from each other; returns where they end.
-fn follow_chain(commits: &[Commit]) -> Result<Head, RecoveryError> {
+fn follow_chain(
+    committee: &Committee,
+    base: Base,
+    commits: &[Commit],
+) -> Result<Head, RecoveryError> {
+    if let Some(first) = commits.first() {
+        let begins = first.index() == base.index + 1;
+        if first.index() <= base.index
+            || begins && first.header().previous != committee.config().previous
+        {
+            return Err(RecoveryError::BrokenChain(first.index()));
+        }
+    }
     for pair in commits.windows(2) {
         let follows =
             pair[1].index() == pair[0].index() + 1 && pair[1].header().previous == pair[0].digest();
@@ -142,7 +177,7 @@ fn follow_chain(commits: &[Commit]) -> Result<Head, RecoveryError> {
             return Err(RecoveryError::BrokenChain(pair[1].index()));
         }
     }
-    Ok(commits.last().map_or(Head::START, Head::of))
+    Ok(commits.last().map_or(Head::start(committee, base), Head::of))
 }
 
 /// The newest own block anywhere in what was stored.

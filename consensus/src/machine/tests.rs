@@ -333,6 +333,7 @@ fn a_missing_parent_is_asked_of_who_must_have_it() {
         peer: AuthorityIndex(peer),
         has_of_ours: Round::GENESIS,
         own_round: Round(2),
+        commit: 0,
     };
     (1..4).for_each(|peer| drop(machine.handle(NOW, connect(peer))));
     let first: Vec<BlockRef> = first_round(&committee).iter().map(Block::reference).collect();

@@ -126,6 +126,7 @@ impl World {
             blocks: disk.log.clone(),
             own_last: disk.own_last.clone(),
             checkpoint: disk.checkpoints.last().cloned(),
+            ..Recovery::default()
         };
         let newest = disk.commits.iter().rev().find(|commit| commit.has_payload()).cloned();
         let (machine, actions) = Consensus::recover(
@@ -157,6 +158,7 @@ impl World {
             peer: index(peer),
             has_of_ours: theirs.has_of(index(node)),
             own_round: theirs.own_round(),
+            commit: theirs.status().commit_index,
         };
         self.handle(node, event);
     }
@@ -299,6 +301,9 @@ impl World {
             Action::PayloadRefused(refused) => panic!("refused {refused:?}"),
             Action::Fault { authority, offence } => self.offences.push((authority, offence)),
             Action::Halt(reason) => self.halts.push((node, reason)),
+            Action::FetchCommits { .. } | Action::AskOwn { .. } | Action::EpochClosed { .. } => {
+                panic!("nobody wants {action:?} yet")
+            }
         }
     }
 
@@ -367,6 +372,7 @@ fn executed(commit: &Commit) -> Event {
         log_root: commit.digest().0,
         state_digest: [7; 32],
         vote: commit.has_payload(),
+        closes: false,
     }
 }
 

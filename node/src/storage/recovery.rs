@@ -53,7 +53,8 @@ pub fn recovery(
         }
     }
     let own_last = found.own_last.as_ref().map(|block| block.verify(committee)).transpose()?;
-    Ok(Recovery { commits, blocks, own_last, checkpoint: found.checkpoint.clone() })
+    let checkpoint = found.checkpoint.clone();
+    Ok(Recovery { commits, blocks, own_last, checkpoint, ..Recovery::default() })
 }
 
 #[cfg(test)]
