@@ -1,1 +1,3 @@
 //! Whole-system tests of Kerbholz live in `tests/tests/`.
+
+pub mod drill;

@@ -1,0 +1,152 @@
+//! A network namespace for each authority, joined by a router in one of this thread's own.
+//!
+//! ```text
+//!            this thread (and the clients)
+//!          10.77.0.1  10.77.1.1  10.77.2.1 …      a0, a1, a2 …
+//!              │          │          │            one pair of veth each
+//!          10.77.0.2  10.77.1.2  10.77.2.2        eth0, in the authority's namespace
+//! ```
+//!
+//! The router drops what policy rules tell it to: one direction between two authorities is one rule.
+
+use super::ground::Place;
+use nix::sched::{CloneFlags, setns, unshare};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::process::{Child, Command};
+
+const PORT: u16 = 7_000;
+
+/// The namespaces, alive as long as this or a process in them is.
+pub struct Namespaces {
+    own: Vec<File>,
+    cuts: Vec<(usize, usize)>,
+    slowed: Vec<usize>,
+}
+
+impl Namespaces {
+    /// Whether namespaces can be made here: tried on a thread that ends in them, since there is no
+    /// way back.
+    pub(super) fn permitted() -> io::Result<()> {
+        std::thread::spawn(|| Self::enter(1).map(drop)).join().unwrap()
+    }
+
+    /// Moves this thread to namespaces of its own (network and mounts), and makes one for each
+    /// authority.
+    pub(super) fn enter(authorities: usize) -> io::Result<Self> {
+        unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)?;
+        run("mount", &["--make-rprivate", "/"])?;
+        run("ip", &["link", "set", "lo", "up"])?;
+        std::fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
+        let own = (0..authorities).map(namespace).collect::<io::Result<Vec<File>>>()?;
+        Ok(Self { own, cuts: Vec::new(), slowed: Vec::new() })
+    }
+
+    pub(super) fn place(authority: usize) -> Place {
+        (format!("10.77.{authority}.2"), PORT)
+    }
+
+    pub(super) fn spawn(&self, authority: usize, command: &mut Command) -> Child {
+        within(&self.own[authority], || command.spawn()).unwrap()
+    }
+
+    pub(super) fn cut(&mut self, from: usize, to: usize) {
+        self.cuts.push((from, to));
+        rule("add", from, to);
+    }
+
+    pub(super) fn slow(&mut self, authority: usize, kilobits_per_second: u32) {
+        // A queue of a second: what the pipe cannot take waits, and then is lost.
+        let rate = format!("{kilobits_per_second}kbit");
+        let shape = |device: &str| {
+            let head = ["qdisc", "replace", "dev", device, "root", "tbf", "rate", &rate];
+            must("tc", &[&head[..], &["burst", "16kb", "latency", "1s"]].concat());
+        };
+        shape(&format!("a{authority}"));
+        within(&self.own[authority], || shape("eth0"));
+        self.slowed.push(authority);
+    }
+
+    pub(super) fn heal(&mut self) {
+        for (from, to) in self.cuts.drain(..) {
+            rule("del", from, to);
+        }
+        for authority in self.slowed.drain(..) {
+            let free = |device: &str| must("tc", &["qdisc", "del", "dev", device, "root"]);
+            free(&format!("a{authority}"));
+            within(&self.own[authority], || free("eth0"));
+        }
+    }
+}
+
+/// Makes the namespace of an authority, and the veth pair to it.
+fn namespace(authority: usize) -> io::Result<File> {
+    let made = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET)?;
+            run("ip", &["link", "set", "lo", "up"])?;
+            File::open("/proc/thread-self/ns/net")
+        });
+        thread.join().unwrap()
+    })?;
+    let there = format!("/proc/{}/fd/{}", std::process::id(), made.as_raw_fd());
+    let device = format!("a{authority}");
+    let (router, address) = (format!("10.77.{authority}.1"), format!("10.77.{authority}.2/24"));
+    let peer = ["type", "veth", "peer", "name", "eth0", "netns", &there];
+    run("ip", &[&["link", "add", &device][..], &peer].concat())?;
+    run("ip", &["address", "add", &format!("{router}/24"), "dev", &device])?;
+    run("ip", &["link", "set", &device, "up"])?;
+    within(&made, || {
+        run("ip", &["address", "add", &address, "dev", "eth0"])?;
+        run("ip", &["link", "set", "eth0", "up"])?;
+        run("ip", &["route", "add", "default", "via", &router])
+    })?;
+    Ok(made)
+}
+
+/// Does something in a namespace, on a thread that ends there.
+fn within<T: Send>(namespace: &File, what: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
+            what()
+        });
+        thread.join().unwrap()
+    })
+}
+
+fn rule(verb: &str, from: usize, to: usize) {
+    let (from, to) = (Namespaces::place(from).0, Namespaces::place(to).0);
+    must("ip", &["rule", verb, "from", &from, "to", &to, "blackhole"]);
+}
+
+/// Mounts a file system in memory, or changes its size.
+pub(super) fn mount(folder: &Path, kibibytes: u64) {
+    let (folder, size) = (folder.to_str().unwrap(), format!("size={kibibytes}k"));
+    let again = format!("remount,{size}");
+    if run("mount", &["-o", &again, folder]).is_err() {
+        must("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", folder]);
+    }
+}
+
+/// Takes it away.
+pub(super) fn unmount(folder: &Path) {
+    must("umount", &[folder.to_str().unwrap()]);
+}
+
+fn must(program: &str, arguments: &[&str]) {
+    run(program, arguments).unwrap();
+}
+
+fn run(program: &str, arguments: &[&str]) -> io::Result<()> {
+    let output = Command::new(program).args(arguments).output();
+    let output =
+        output.map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(io::Error::other(format!("{program} {}: {}", arguments.join(" "), said.trim())))
+}

@@ -1,0 +1,275 @@
+//! The authorities of a drill, as processes that end with this one.
+
+use super::ground::Ground;
+use super::{program, setting, until};
+use kerbholz_client::Network;
+use kerbholz_client::ledger::keys::Keypair;
+use kerbholz_client::network::read_key;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Instant;
+use tempfile::TempDir;
+
+/// How many lines of each authority's log a failed drill shows.
+const LAST_WORDS: usize = 12;
+
+/// A network's files and its authorities' processes.
+pub struct Staff {
+    /// Where they stand.
+    pub ground: Ground,
+    folder: TempDir,
+    running: Vec<Option<Child>>,
+    environment: Vec<BTreeMap<String, String>>,
+}
+
+impl Staff {
+    /// A staff for a ground; there is no network yet.
+    pub(super) fn hire(ground: Ground) -> Self {
+        let folder = tempfile::Builder::new().prefix("kerbholz-drill-").tempdir().unwrap();
+        Self { ground, folder, running: Vec::new(), environment: Vec::new() }
+    }
+
+    /// Makes a network of so many authorities, with the organisations `forge`, which issues euros,
+    /// and `printworks`.
+    pub async fn found(&mut self, authorities: usize) {
+        let made = Command::new(program())
+            .args(["init", "--organisation", "forge", "--organisation", "printworks"])
+            .args(["--authorities", &authorities.to_string(), "--dir"])
+            .arg(self.folder())
+            .stdout(Stdio::null())
+            .status();
+        assert!(made.unwrap().success());
+        self.running = (0..authorities).map(|_| None).collect();
+        self.environment = vec![BTreeMap::new(); authorities];
+        self.move_in().await;
+    }
+
+    /// Gives every authority the addresses of its ground, and the network's files as it sees them.
+    async fn move_in(&mut self) {
+        let mut listens = Vec::new();
+        for authority in 0..self.running.len() {
+            let path = self.home(authority).join("node.toml");
+            let mut config: toml::Table = fs::read_to_string(&path).unwrap().parse().unwrap();
+            let made = config["listen"][0].as_str().unwrap().to_owned();
+            let made = made.strip_prefix("/ip4/").and_then(|rest| rest.split_once("/tcp/"));
+            let (host, port) = made.unwrap();
+            let made = (host.to_owned(), port.parse().unwrap());
+            let place = self.ground.listens(authority).unwrap_or(made);
+            config["listen"] = addresses(&place).into();
+            config["network"] = "network".into();
+            fs::write(path, config.to_string()).unwrap();
+            listens.push(place);
+        }
+        let name = |authority: usize| format!("authority-{authority}");
+        let places = listens.iter().enumerate();
+        let seen = places.map(|(to, place)| (name(to), addresses(place))).collect();
+        write_addresses(self.folder(), &seen);
+        for from in 0..listens.len() {
+            let mut seen = BTreeMap::new();
+            for (to, place) in listens.iter().enumerate() {
+                let found = self.ground.finds(from, to, place).await;
+                seen.insert(name(to), addresses(&found));
+            }
+            let folder = self.home(from).join("network");
+            fs::create_dir(&folder).unwrap();
+            fs::copy(self.folder().join("genesis.json"), folder.join("genesis.json")).unwrap();
+            write_addresses(&folder, &seen);
+        }
+    }
+
+    /// How many authorities there are.
+    pub fn count(&self) -> usize {
+        self.running.len()
+    }
+
+    /// The indices of all.
+    pub fn all(&self) -> Vec<usize> {
+        (0..self.count()).collect()
+    }
+
+    /// The network's folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// An authority's folder.
+    pub fn home(&self, authority: usize) -> PathBuf {
+        self.folder().join(format!("authorities/authority-{authority}"))
+    }
+
+    /// An authority's data directory.
+    pub fn data(&self, authority: usize) -> PathBuf {
+        self.home(authority).join("data")
+    }
+
+    /// The network, as clients see it.
+    pub fn network(&self) -> Network {
+        Network::open(self.folder()).unwrap()
+    }
+
+    /// The network without some authorities: nobody listens where a client looks for those.
+    pub fn network_without(&self, without: &[usize]) -> Network {
+        let network = self.network();
+        let mut addresses = network.all_addresses().clone();
+        for authority in without {
+            let name = &network.genesis().authorities[*authority].name;
+            addresses.insert(name.clone(), vec!["/ip4/127.0.0.1/tcp/1".parse().unwrap()]);
+        }
+        Network::new(network.genesis().clone(), addresses).unwrap()
+    }
+
+    /// The key of an organisation.
+    pub fn member(&self, name: &str) -> Keypair {
+        read_key(&self.folder().join(format!("members/{name}.key"))).unwrap()
+    }
+
+    /// Sets an environment variable for an authority's later starts.
+    pub fn setenv(&mut self, authority: usize, name: &str, value: &str) {
+        self.environment[authority].insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Starts those of the given authorities that do not run, and returns when they listen: the
+    /// moment in which the last process was started.
+    pub fn start(&mut self, authorities: &[usize]) -> Instant {
+        let mut started = Vec::new();
+        for authority in authorities {
+            if self.running[*authority].is_none() {
+                let mut child = self.spawn(*authority);
+                started.push((*authority, child.stdout.take().unwrap()));
+                self.running[*authority] = Some(child);
+            }
+        }
+        let last = Instant::now();
+        for (authority, stdout) in started {
+            let mut lines = BufReader::new(stdout).lines();
+            assert!(lines.next().is_some(), "authority {authority} ended before it listened");
+            // Kept open: it writes nothing more, but must not be told that nobody reads.
+            std::thread::spawn(move || lines.for_each(drop));
+        }
+        last
+    }
+
+    fn spawn(&self, authority: usize) -> Child {
+        let log = File::options().create(true).append(true).open(self.log(authority)).unwrap();
+        let mut command = Command::new(program());
+        command
+            .args(["node", "--exit-with-parent", "--dir"])
+            .arg(self.home(authority))
+            .env("KERBHOLZ_LOG", setting("KERBHOLZ_LOG", "warn".to_owned()))
+            .envs(&self.environment[authority])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log);
+        self.ground.spawn(authority, &mut command)
+    }
+
+    /// The file that an authority writes its log to.
+    pub fn log(&self, authority: usize) -> PathBuf {
+        self.folder().join(format!("authority-{authority}.log"))
+    }
+
+    /// Pulls the plug of some, all at the same moment.
+    pub fn kill(&mut self, victims: &[usize]) {
+        self.end(victims, Signal::SIGKILL);
+    }
+
+    /// Asks some to stop, and waits until they have.
+    pub fn stop(&mut self, some: &[usize]) {
+        self.end(some, Signal::SIGTERM);
+    }
+
+    fn end(&mut self, some: &[usize], signal: Signal) {
+        for one in some {
+            self.signal(*one, signal);
+        }
+        for one in some {
+            if let Some(mut child) = self.running[*one].take() {
+                child.wait().unwrap();
+            }
+        }
+    }
+
+    /// Suspends an authority's process, wherever it is.
+    pub fn pause(&self, authority: usize) {
+        self.signal(authority, Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self, authority: usize) {
+        self.signal(authority, Signal::SIGCONT);
+    }
+
+    fn signal(&self, authority: usize, signal: Signal) {
+        if let Some(id) = self.process(authority) {
+            kill(Pid::from_raw(i32::try_from(id).unwrap()), signal).unwrap();
+        }
+    }
+
+    /// The process id of an authority that runs.
+    pub fn process(&self, authority: usize) -> Option<u32> {
+        self.running[authority].as_ref().map(Child::id)
+    }
+
+    /// Waits until an authority's process has ended by itself.
+    pub async fn ends(&mut self, authority: usize) -> ExitStatus {
+        let mut child = self.running[authority].take().expect("it runs");
+        let mut status = None;
+        until("an authority ends by itself", async || {
+            status = child.try_wait().unwrap();
+            status.is_some()
+        })
+        .await;
+        status.expect("it has ended")
+    }
+
+    /// Stops all, and lets an auditor replay each ledger from its blocks, compared with the first
+    /// one's: they must not differ.
+    pub fn audit(&mut self) {
+        self.stop(&self.all());
+        for authority in self.all() {
+            let output = Command::new(program())
+                .args(["audit", "replay", "--json"])
+                .arg(self.data(authority))
+                .arg("--genesis")
+                .arg(self.folder().join("genesis.json"))
+                .arg("--against")
+                .arg(self.data(0))
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "audit of authority {authority}: {said}");
+            let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert!(report["commits"].as_u64() > Some(0), "{report}");
+        }
+    }
+}
+
+impl Drop for Staff {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for authority in self.all() {
+                let log = fs::read_to_string(self.log(authority)).unwrap_or_default();
+                let lines: Vec<&str> = log.lines().rev().take(LAST_WORDS).collect();
+                for line in lines.iter().rev() {
+                    eprintln!("authority {authority}: {line}");
+                }
+            }
+        }
+        self.kill(&self.all());
+    }
+}
+
+fn addresses((host, port): &(String, u16)) -> Vec<String> {
+    vec![format!("/ip4/{host}/tcp/{port}")]
+}
+
+fn write_addresses(folder: &Path, addresses: &BTreeMap<String, Vec<String>>) {
+    let text = serde_json::to_string_pretty(addresses).unwrap();
+    fs::write(folder.join("addresses.json"), text).unwrap();
+}
