@@ -44,12 +44,14 @@ impl RedialDelays {
 
 struct Target {
     addresses: Vec<Multiaddr>,
+    /// Waited before every dial, besides its delay.
+    patience: Duration,
     delays: ExponentialBackoff,
     /// Whether a dial is already scheduled: two losses reported at once are one redial.
     scheduled: bool,
 }
 
-/// The schedule of dials to a fixed set of peers.
+/// The schedule of dials to a set of peers.
 pub struct Redial {
     delays: RedialDelays,
     targets: BTreeMap<PeerId, Target>,
@@ -63,12 +65,28 @@ impl Redial {
         peers: impl IntoIterator<Item = (PeerId, Vec<Multiaddr>)>,
         delays: RedialDelays,
     ) -> Self {
-        let due = FuturesUnordered::new();
-        let targets = peers.into_iter().map(|(peer, addresses)| {
-            due.push(after(Duration::ZERO, peer, addresses.clone()).boxed());
-            (peer, Target { addresses, delays: delays.sequence(), scheduled: true })
-        });
-        Self { delays, targets: targets.collect(), due }
+        let mut redial = Self { delays, targets: BTreeMap::new(), due: FuturesUnordered::new() };
+        for (peer, addresses) in peers {
+            redial.insert(peer, addresses, Duration::ZERO);
+        }
+        redial
+    }
+
+    /// Adds a peer, which is due after `patience`: the time we give it to reach us, before this
+    /// dial and before every later one. Of a peer that is known already the addresses are changed.
+    pub fn insert(&mut self, peer: PeerId, addresses: Vec<Multiaddr>, patience: Duration) {
+        if let Some(target) = self.targets.get_mut(&peer) {
+            target.addresses = addresses;
+            return;
+        }
+        self.due.push(after(patience, peer, addresses.clone()).boxed());
+        let delays = self.delays.sequence();
+        self.targets.insert(peer, Target { addresses, patience, delays, scheduled: true });
+    }
+
+    /// Dials a peer no more.
+    pub fn remove(&mut self, peer: &PeerId) {
+        self.targets.remove(peer);
     }
 
     /// Notes that `peer` is connected: the next loss is redialled quickly again.
@@ -86,19 +104,24 @@ impl Redial {
         };
         target.scheduled = true;
         let delay = target.delays.next().unwrap_or(self.delays.longest);
+        let delay = delay + target.patience;
         self.due.push(after(delay, *peer, target.addresses.clone()).boxed());
     }
 
-    /// Waits for the next peer to dial, and gives its addresses, names resolved. Pending for ever while nobody is
-    /// due; may be dropped and called again.
+    /// Waits for the next peer to dial, and gives its addresses, names resolved. Pending for ever
+    /// while nobody is due; may be dropped and called again.
     pub async fn next(&mut self) -> (PeerId, Vec<Multiaddr>) {
-        let Some((peer, addresses)) = self.due.next().await else {
-            return std::future::pending().await;
-        };
-        if let Some(target) = self.targets.get_mut(&peer) {
-            target.scheduled = false;
+        loop {
+            let Some((peer, addresses)) = self.due.next().await else {
+                return std::future::pending().await;
+            };
+            // A peer that was removed meanwhile is not dialled; one that came back is, twice at
+            // worst, and the second dial finds it connected.
+            if let Some(target) = self.targets.get_mut(&peer) {
+                target.scheduled = false;
+                return (peer, addresses);
+            }
         }
-        (peer, addresses)
     }
 }
 
@@ -143,5 +166,22 @@ mod tests {
         assert!(redial.due.is_empty());
         redial.lost(&peer);
         assert_eq!(redial.next().await.0, peer);
+    }
+
+    #[tokio::test]
+    async fn who_is_added_is_dialled_with_patience_and_who_is_removed_no_more() {
+        let (one, other) = (PeerId::random(), PeerId::random());
+        let (delay, patience) = (Duration::from_millis(1), Duration::from_millis(20));
+        let delays = RedialDelays { first: delay, longest: delay };
+        let mut redial = Redial::new([(one, Vec::new())], delays);
+        let start = std::time::Instant::now();
+        redial.insert(other, Vec::new(), patience);
+        redial.remove(&one);
+        assert_eq!(redial.next().await.0, other);
+        assert!(start.elapsed() >= patience);
+        redial.lost(&one);
+        redial.lost(&other);
+        assert_eq!(redial.next().await.0, other);
+        assert!(start.elapsed() >= 2 * patience + delay);
     }
 }

@@ -18,8 +18,12 @@ pub struct NetworkConfig {
     /// Where to listen, e.g. `/ip4/0.0.0.0/tcp/7001` and `/ip4/0.0.0.0/udp/7001/quic-v1`.
     /// Port 0 takes a free one, see [`super::NetworkHandle::addresses`].
     pub listen: Vec<Multiaddr>,
-    /// The committee; the own entry is recognised and skipped.
+    /// The committee; the own entry is recognised and skipped. Later see
+    /// [`super::NetworkHandle::set_authorities`].
     pub authorities: Vec<Authority>,
+    /// Who was an authority once: they are not connected to, but may ask for blocks and be told
+    /// where we are, so that they learn what became of them.
+    pub former: Vec<PeerKey>,
     /// What we tell each authority when it opens its block stream to us: what we have of its
     /// blocks. Given here so that the first stream after a restart resumes, too; later see
     /// [`super::NetworkHandle::set_resume`]. An authority that is not listed gets an empty hello.
@@ -44,6 +48,7 @@ impl NetworkConfig {
             network,
             listen,
             authorities,
+            former: Vec::new(),
             resume: BTreeMap::new(),
             limits: NetworkLimits::default(),
             delays: RedialDelays::default(),

@@ -5,34 +5,27 @@ use std::sync::Arc;
 
 use kerbholz_client::transport::streams::OpenError;
 use kerbholz_client::wire::exchange::{self, ExchangeError};
-use kerbholz_client::wire::{PeerKey, Protocol};
-use libp2p::swarm::ConnectionId;
-use libp2p::{Multiaddr, PeerId};
-use tokio::sync::{Semaphore, watch};
+use kerbholz_client::wire::{Authority, PeerKey, Protocol};
+use libp2p::Multiaddr;
+use tokio::sync::oneshot;
 
+use super::config::NetworkError;
 use super::queue::PushError;
+use super::setup::{self, Peers};
 use super::shared::{Command, Shared, lock};
-use super::stats::{NetworkStats, PeerCounters};
+use super::stats::NetworkStats;
 
 /// The driver's handle; clones share the network.
 #[derive(Clone)]
 pub struct NetworkHandle {
     pub(super) shared: Arc<Shared>,
-    pub(super) peers: Arc<BTreeMap<PeerKey, Route>>,
-}
-
-/// How to reach one authority with a request.
-pub(super) struct Route {
-    pub(super) peer: PeerId,
-    pub(super) connection: watch::Receiver<Option<ConnectionId>>,
-    pub(super) counters: Arc<PeerCounters>,
-    pub(super) fetches: Semaphore,
+    pub(super) own: PeerKey,
 }
 
 /// Why a fetch brought nothing. All of them mean: ask another authority, or this one later.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The key is not one of the configured authorities, or it is this node.
+    /// The key is not one of the present authorities, or it is this node.
     #[error("{0} is not another authority of this network")]
     Unknown(PeerKey),
     /// There is no connection to the authority now.
@@ -90,8 +83,31 @@ impl NetworkHandle {
         if bytes.len() > Protocol::Blocks.answer_max() {
             return Err(PushError::TooLarge);
         }
-        if self.peers.contains_key(&peer) {
-            lock(&self.shared.resume).insert(peer, bytes);
+        lock(&self.shared.resume).insert(peer, bytes);
+        Ok(())
+    }
+
+    /// Sets who the authorities are from now on, who was one before, and what each is told of us
+    /// when it opens its block stream. New ones are dialled; connections to former ones stay, but
+    /// no blocks are streamed to them. *Every* block stream from another is closed: its opener opens
+    /// it again and hears the new position.
+    ///
+    /// # Errors
+    /// [`NetworkError`], of an authority's key or a position that is too long; nothing has changed
+    /// then.
+    pub async fn set_authorities(
+        &self,
+        authorities: &[Authority],
+        former: &[PeerKey],
+        resume: BTreeMap<PeerKey, Vec<u8>>,
+    ) -> Result<(), NetworkError> {
+        let peers = Peers::new(authorities, former, self.own)?;
+        setup::check_resume(&resume)?;
+        *lock(&self.shared.resume) = resume;
+        let (done, is_done) = oneshot::channel();
+        // The hub is gone only when the network stops: then nothing matters any more.
+        if self.shared.commands.send(Command::Authorities { peers, done }).await.is_ok() {
+            let _ = is_done.await;
         }
         Ok(())
     }
@@ -101,15 +117,16 @@ impl NetworkHandle {
     /// # Errors
     /// [`FetchError`].
     pub async fn fetch(&self, peer: PeerKey, request: &[u8]) -> Result<Vec<u8>, FetchError> {
-        let route = self.peers.get(&peer).ok_or(FetchError::Unknown(peer))?;
-        let connection = (*route.connection.borrow()).ok_or(FetchError::NotConnected)?;
+        let contact = lock(&self.shared.contacts).get(&peer).cloned();
+        let contact = contact.ok_or(FetchError::Unknown(peer))?;
+        let connection = (*contact.connection.borrow()).ok_or(FetchError::NotConnected)?;
         let fetch = async {
             // The semaphore is never closed; a place is waited for within the same deadline.
-            let _place = route.fetches.acquire().await.map_err(|_| FetchError::NotConnected)?;
-            let mut stream = self.shared.open(route.peer, connection, Protocol::Fetch).await?;
-            route.counters.sent(request.len());
+            let _place = contact.fetches.acquire().await.map_err(|_| FetchError::NotConnected)?;
+            let mut stream = self.shared.open(contact.peer, connection, Protocol::Fetch).await?;
+            contact.counters.sent(request.len());
             let answer = exchange::ask(&mut stream, Protocol::Fetch, request).await?;
-            route.counters.received(answer.len() + 1);
+            contact.counters.received(answer.len() + 1);
             Ok(answer)
         };
         let timeout = self.shared.limits.fetch_timeout;
@@ -119,7 +136,9 @@ impl NetworkHandle {
     /// A snapshot of the counters.
     #[must_use]
     pub fn stats(&self) -> NetworkStats {
-        let connected = self.peers.iter().filter(|(_, route)| route.connection.borrow().is_some());
+        let contacts = lock(&self.shared.contacts);
+        let connected =
+            contacts.iter().filter(|(_, contact)| contact.connection.borrow().is_some());
         NetworkStats {
             authorities_connected: connected.map(|(key, _)| *key).collect(),
             ..self.shared.stats()

@@ -1,32 +1,36 @@
 //! The hub owns the swarm: connections, dialling, and the decision about every inbound stream.
 //!
 //! It never waits for anything but its next event. Work on a stream happens in a task of its own,
-//! and all tasks belong to the hub: when it ends, they end.
+//! and all tasks belong to the hub: when it ends, they end. `hub/authorities.rs`: who they are, and
+//! how that changes.
+
+mod authorities;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kerbholz_client::transport;
-use kerbholz_client::transport::redial::Redial;
+use kerbholz_client::transport::redial::{Redial, RedialDelays};
 use kerbholz_client::transport::streams::Inbound;
 use kerbholz_client::wire::{PeerKey, Protocol};
 use libp2p::futures::StreamExt;
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm};
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinError, JoinSet};
 
 use super::budget::Budget;
 use super::config::{NetworkConfig, NetworkError};
 use super::events::NetworkEvents;
-use super::handle::{NetworkHandle, Route};
-use super::link::{self, Link};
+use super::handle::NetworkHandle;
+use super::link;
 use super::listen;
 use super::serve::{Outcome, Visit};
-use super::setup::{self, Behaviour, BehaviourEvent};
+use super::setup::{self, Behaviour, BehaviourEvent, Kept, Peers};
 use super::shared::{Command, Context, Shared, lock};
-use super::stats::PeerCounters;
+
+use self::authorities::Authority;
 
 /// Requests from other tasks that wait for the hub.
 const COMMANDS_MAX: usize = 64;
@@ -34,13 +38,6 @@ const COMMANDS_MAX: usize = 64;
 const REFUSALS_MAX: usize = 32;
 /// How often forgettable budgets are forgotten.
 const PRUNE_PERIOD: Duration = Duration::from_secs(10);
-
-/// The hub's view of one other authority.
-struct Authority {
-    connection: watch::Sender<Option<ConnectionId>>,
-    /// The task that reads its block stream.
-    receiving: Option<AbortHandle>,
-}
 
 /// Says that the network has stopped, however it comes to its end.
 struct Stopped(Arc<Shared>);
@@ -52,6 +49,9 @@ impl Drop for Stopped {
 }
 
 pub(super) struct Hub {
+    local: PeerId,
+    delays: RedialDelays,
+    kept: Kept,
     swarm: Swarm<Behaviour>,
     early: Vec<SwarmEvent<BehaviourEvent>>,
     context: Context,
@@ -75,9 +75,10 @@ impl Hub {
         let limits = config.limits;
         let own = PeerKey::of_seed(&config.seed);
         let local = own.to_peer_id()?;
-        let others = setup::other_authorities(&config, own)?;
-        setup::check_resume(&config)?;
-        let mut swarm = setup::swarm(&config, &others)?;
+        let peers = Peers::new(&config.authorities, &config.former, own)?;
+        setup::check_resume(&config.resume)?;
+        let kept = Kept::default();
+        let mut swarm = setup::swarm(&config, &kept)?;
         let early = listen::listen(&mut swarm, &config.listen).await?;
 
         let (command_sender, commands) = mpsc::channel(COMMANDS_MAX);
@@ -86,50 +87,24 @@ impl Hub {
         *lock(&shared.addresses) = swarm.listeners().cloned().collect();
         *lock(&shared.resume) = config.resume;
         let context = Context { shared: shared.clone(), events };
-
-        let mut links = JoinSet::new();
-        let mut authorities = BTreeMap::new();
-        let mut routes = BTreeMap::new();
-        for (key, (peer, _)) in &others {
-            let (connection, watched) = watch::channel(None);
-            let counters = Arc::<PeerCounters>::default();
-            lock(&shared.peers).insert(*key, counters.clone());
-            routes.insert(
-                *key,
-                Route {
-                    peer: *peer,
-                    connection: watched.clone(),
-                    counters: counters.clone(),
-                    fetches: Semaphore::new(limits.fetches_per_peer_max.div_ceil(2)),
-                },
-            );
-            let link = Link {
-                context: context.clone(),
-                key: *key,
-                peer: *peer,
-                delays: config.delays,
-                connection: watched,
-                counters,
-            };
-            links.spawn(link.run());
-            authorities.insert(*peer, Authority { connection, receiving: None });
-        }
-        // Were both sides to dial, they could end with one connection closed by each.
-        let dialled = others.into_values().filter(|(peer, _)| local < *peer);
-        let hub = Self {
+        let mut hub = Self {
+            local,
+            delays: config.delays,
+            kept,
             swarm,
             early,
             context,
             commands,
-            redial: Redial::new(dialled, config.delays),
-            authorities,
+            redial: Redial::new([], config.delays),
+            authorities: BTreeMap::new(),
             budgets: BTreeMap::new(),
-            links,
+            links: JoinSet::new(),
             visits: JoinSet::new(),
             refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
             stopped: Stopped(shared.clone()),
         };
-        let handle = NetworkHandle { shared: shared.clone(), peers: Arc::new(routes) };
+        hub.set_authorities(peers);
+        let handle = NetworkHandle { shared: shared.clone(), own };
         Ok((hub, handle, NetworkEvents { signals, shared }))
     }
 
@@ -148,6 +123,10 @@ impl Hub {
                         let streams = &mut self.swarm.behaviour_mut().streams;
                         streams.open(peer, connection, protocol, reply);
                     }
+                    Command::Authorities { peers, done } => {
+                        self.set_authorities(peers);
+                        let _ = done.send(());
+                    }
                     Command::Shutdown => {
                         self.drain().await;
                         break;
@@ -155,6 +134,8 @@ impl Hub {
                 },
                 (peer, addresses) = self.redial.next() => self.dial(peer, &addresses),
                 Some(outcome) = self.visits.join_next() => self.on_outcome(outcome),
+                // Links end by themselves only with the network; a removed one is aborted.
+                Some(_) = self.links.join_next() => {}
                 _ = prune.tick() => self.prune(),
                 () = events.closed() => break,
             }

@@ -12,7 +12,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use super::config::NetworkLimits;
 use super::events::Signal;
 use super::queue::QueueSender;
-use super::stats::{Counters, NetworkStats, PeerCounterMap, PeerStats};
+use super::setup::Peers;
+use super::stats::{Counters, NetworkStats, PeerCounterMap, PeerCounters, PeerStats};
 
 pub(super) struct Shared {
     pub(super) limits: NetworkLimits,
@@ -23,6 +24,8 @@ pub(super) struct Shared {
     pub(super) addresses: Mutex<Vec<Multiaddr>>,
     /// Hello bytes for each authority's block stream.
     pub(super) resume: Mutex<BTreeMap<PeerKey, Vec<u8>>>,
+    /// How to reach each authority with a request.
+    pub(super) contacts: Mutex<BTreeMap<PeerKey, Arc<Contact>>>,
     /// The open queues to authorities, as far as the driver has been told of them.
     pub(super) routes: Mutex<BTreeMap<PeerKey, QueueSender>>,
     pub(super) commands: mpsc::Sender<Command>,
@@ -49,8 +52,17 @@ pub(super) struct Context {
     pub(super) events: mpsc::Sender<Signal>,
 }
 
+/// How to reach one authority with a request.
+pub(super) struct Contact {
+    pub(super) peer: PeerId,
+    pub(super) connection: watch::Receiver<Option<ConnectionId>>,
+    pub(super) counters: Arc<PeerCounters>,
+    pub(super) fetches: Semaphore,
+}
+
 /// What other tasks ask of the hub.
 pub(super) enum Command {
+    Authorities { peers: Peers, done: oneshot::Sender<()> },
     Open { peer: PeerId, connection: ConnectionId, protocol: Protocol, reply: OpenReply },
     Shutdown,
 }
@@ -69,6 +81,7 @@ impl Shared {
             departed: Mutex::default(),
             addresses: Mutex::default(),
             resume: Mutex::default(),
+            contacts: Mutex::default(),
             routes: Mutex::default(),
             commands,
             requests: Arc::new(Semaphore::new(limits.requests_in_flight_max)),
