@@ -7,6 +7,7 @@ mod completion;
 mod envelope;
 mod factors;
 mod genesis;
+mod governance;
 mod lots;
 mod members;
 mod money;
@@ -25,7 +26,7 @@ use crate::id::{Digest, LotId, MemberId, OrderId, TransactionId};
 use crate::order::OrderState;
 use crate::quantity::{CommitIndex, Timestamp};
 use crate::rejection::{Code, Rejection};
-use crate::rows::Write;
+use crate::rows::{CommitteeRow, Write};
 use crate::transaction::{TRANSACTION_VERSION, Transaction, UnverifiedTransaction};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -98,6 +99,8 @@ pub struct Effects {
     /// and all its writes but the ledger row. A commit in which nothing was executed leaves it (and
     /// the log) as it was: there is nothing new to vote on.
     pub state_digest: Digest,
+    /// The committee of the next epoch, when this commit is the last of its own.
+    pub next_committee: Option<CommitteeRow>,
 }
 
 /// An entry of the transaction log, with the changes it stands for.

@@ -1,6 +1,7 @@
 //! Genesis: what everybody who takes part must agree on beforehand. The network's id is its hash.
 
 use crate::codec;
+use crate::committee::AUTHORITIES_MAX;
 use crate::id::{MemberId, NetworkId, hash};
 use crate::keys::PublicKey;
 use crate::quantity::Timestamp;
@@ -101,7 +102,8 @@ impl Genesis {
         if self.version != GENESIS_VERSION {
             return Err(GenesisError::UnknownVersion(self.version));
         }
-        if !(1..=128).contains(&self.authorities.len()) || self.organisations.is_empty() {
+        if !(1..=AUTHORITIES_MAX).contains(&self.authorities.len()) || self.organisations.is_empty()
+        {
             return Err(GenesisError::Counts);
         }
         self.validate_names()?;
@@ -130,11 +132,15 @@ impl Genesis {
         }
         let mut organisations: Vec<_> =
             self.organisations.iter().map(|member| &member.name).collect();
-        organisations.sort();
-        match organisations.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(GenesisError::Name(pair[0].clone())),
-            None => Ok(()),
+        let mut authorities: Vec<_> =
+            self.authorities.iter().map(|authority| &authority.name).collect();
+        for names in [&mut organisations, &mut authorities] {
+            names.sort();
+            if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+                return Err(GenesisError::Name(pair[0].clone()));
+            }
         }
+        Ok(())
     }
 
     fn validate_keys(&self) -> Result<(), GenesisError> {

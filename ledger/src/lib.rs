@@ -9,6 +9,7 @@ extern crate alloc;
 
 pub mod balance;
 pub mod codec;
+pub mod committee;
 pub mod execute;
 pub mod factor;
 pub mod footprint;

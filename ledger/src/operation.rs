@@ -2,6 +2,7 @@
 //!
 //! What each needs and refuses is said here; [`crate::execute()`] does it.
 
+use crate::committee::CommitteeVote;
 use crate::factor::Quality;
 use crate::factor::{Factor, FactorRef};
 use crate::footprint::{DimensionSet, EvidenceTier, Footprint, GwpSet};
@@ -55,6 +56,8 @@ pub enum Operation {
     CompleteOrder(Completion),
     /// The buyer, or the confirming machine, takes delivery: lots and money change hands.
     ConfirmOrder(OrderStep),
+    /// An authority votes for a change of its committee.
+    VoteCommittee(CommitteeVote),
 }
 
 /// What kind of member is enrolled.

@@ -60,6 +60,10 @@ quantity_type!(
     /// The number of a commit: 0 is genesis, then counting up without gaps.
     CommitIndex
 );
+quantity_type!(
+    /// The number of an epoch: from 0, one more with every change of the committee.
+    Epoch
+);
 
 impl Timestamp {
     /// This time plus a span, at most the end of time.

@@ -1,13 +1,15 @@
 //! Questions to a state: pure reads, bounded answers. What the node's API and auditors ask.
 
 use crate::balance::{CurrencyBalance, ProductBalance, each, product_of};
+use crate::committee::CommitteeChange;
 use crate::factor::{Factor, FactorRef};
 use crate::id::{FactorSetId, LotId, MemberId, OrderId, TransactionId, TransformationId};
 use crate::keys::PublicKey;
+use crate::quantity::Epoch;
 use crate::rows::{
-    AccountRow, CurrencyRow, FactorSetRow, KeyRow, LedgerRow, LotRow, MemberRow, MeterRow,
-    OrderRow, Origin, ProductRow, Read, ReadError, Table, TransactionRow, TransformationRow, key,
-    read,
+    AccountRow, CommitteeRow, CurrencyRow, FactorSetRow, KeyRow, LedgerRow, LotRow, MemberRow,
+    MeterRow, OrderRow, Origin, ProductRow, Read, ReadError, Table, TransactionRow,
+    TransformationRow, VoteRow, committee_key, key, read, vote_key,
 };
 use alloc::{collections::BTreeSet, string::String, vec::Vec};
 use serde::Serialize;
@@ -50,6 +52,51 @@ by_id! {
     transformation(TransformationId) -> TransformationRow = Transformation;
     /// What became of a transaction.
     transaction(TransactionId) -> TransactionRow = Transaction;
+}
+
+/// The committee of the next commit.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails or there is no genesis.
+pub fn committee(state: &dyn Read) -> Result<CommitteeRow, ReadError> {
+    let epoch = ledger(state)?.epoch;
+    let missing = || ReadError(alloc::format!("no committee of epoch {}", epoch.get()));
+    committee_of(state, epoch)?.ok_or_else(missing)
+}
+
+/// The committee of an epoch, if it has begun.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails.
+pub fn committee_of(state: &dyn Read, epoch: Epoch) -> Result<Option<CommitteeRow>, ReadError> {
+    read(state, &committee_key(epoch))
+}
+
+/// A change of the committee that authorities vote for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Proposal {
+    /// The change.
+    pub change: CommitteeChange,
+    /// The keys of those who vote for it, in the order of the committee.
+    pub votes: Vec<PublicKey>,
+}
+
+/// What the authorities of an epoch voted for, in the order of their committee: open proposals in the
+/// current epoch; in a past one the first with a [`crate::committee::quorum`] was decided.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails.
+pub fn proposals(state: &dyn Read, committee: &CommitteeRow) -> Result<Vec<Proposal>, ReadError> {
+    let mut proposals: Vec<Proposal> = Vec::new();
+    for authority in &committee.authorities {
+        let key = vote_key(committee.epoch, authority.key);
+        let Some(VoteRow { change, .. }) = read(state, &key)? else { continue };
+        match proposals.iter_mut().find(|proposal| proposal.change == change) {
+            Some(proposal) => proposal.votes.push(authority.key),
+            None => proposals.push(Proposal { change, votes: alloc::vec![authority.key] }),
+        }
+    }
+    Ok(proposals)
 }
 
 /// A factor.

@@ -53,7 +53,7 @@ rejections! {
     7 LifetimeTooLong = "lifetime_too_long", "A transaction expires after its creation, at most 24 hours later: set expires_at accordingly.";
     8 NotYetValid = "not_yet_valid", "The transaction was created in the future: set the clock of the machine.";
     9 Expired = "expired", "The transaction expired before it was ordered: sign and submit it again.";
-    10 UnknownSigner = "unknown_signer", "The signing key belongs to no member: have your organisation enrol it.";
+    10 UnknownSigner = "unknown_signer", "The signing key belongs to no member and no authority: have your organisation enrol it.";
     11 RevokedSigner = "revoked_signer", "The member or its key is revoked: ask your organisation.";
     12 WrongSigner = "wrong_signer", "This member or this key may not do this: sign with the key of who may.";
 
@@ -66,8 +66,8 @@ rejections! {
 
     // Members.
     30 UnknownMember = "unknown_member", "There is no such member: check the id.";
-    31 KeyInUse = "key_in_use", "The key belongs to a member already: make a new one.";
-    32 BadKeyProof = "bad_key_proof", "The new key has not signed for this member: sign the key proof with the new key.";
+    31 KeyInUse = "key_in_use", "The key belongs to a member or an authority already: make a new one.";
+    32 BadKeyProof = "bad_key_proof", "The new key has not signed for this member or authority: sign the key proof with the new key.";
     33 NotInOrganisation = "not_in_organisation", "The member belongs to another organisation: ask that one.";
     34 CommitInPast = "commit_in_past", "The commit named has passed: name a later one.";
     35 WrongKind = "wrong_kind", "The member is of another kind than is needed here: check the id.";
@@ -112,6 +112,14 @@ rejections! {
     90 UnknownCurrency = "unknown_currency", "No organisation may issue this currency: check its code.";
     91 NotIssuer = "not_issuer", "Another organisation issues this currency.";
     92 InsufficientFunds = "insufficient_funds", "The account has less available than is needed: add money, or wait for holds to end.";
+
+    // The committee.
+    100 WrongEpoch = "wrong_epoch", "The vote is not for the current epoch: look at the committee as it is now, and vote again.";
+    101 EpochClosed = "epoch_closed", "The committee was changed by an earlier vote of the same commit: vote again in the new epoch.";
+    102 UnknownAuthority = "unknown_authority", "No authority of the current committee has this key: check the committee.";
+    103 NameInUse = "name_in_use", "Another authority of the committee has this name: choose another one.";
+    104 CommitteeSize = "committee_size", "A committee has 1 to 128 authorities: add one before removing the last, or remove one first.";
+    105 VoteUnchanged = "vote_unchanged", "The authority's vote stands exactly like this already: nothing is left to do.";
 }
 
 impl Code {

@@ -1,17 +1,21 @@
 //! Rows: the shape of the state, and how it is read. Keys are a table byte and an id; values are
 //! canonical bytes. The rows themselves are in `rows/`, by family.
 
+mod committee;
 mod ledger;
 mod lots;
 mod members;
 mod orders;
 
+pub use committee::{CommitteeRow, VoteRow};
 pub use ledger::{AccountRow, CurrencyRow, LedgerRow, ProductRow, TransactionRow};
 pub use lots::{BookedActivity, LotRow, Origin, SinkRow, Taken, TransformationRow};
 pub use members::{FactorRow, FactorSetRow, KeyRole, KeyRow, MemberKind, MemberRow, MeterRow};
 pub use orders::{CompletedOrder, OrderRow};
 
 use crate::codec;
+use crate::keys::PublicKey;
+use crate::quantity::Epoch;
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
@@ -93,6 +97,10 @@ pub enum Table {
     OrderByParent = 19,
     /// Organisation [`MemberId`](crate::id::MemberId), [`MemberId`](crate::id::MemberId) to nothing.
     MemberByOrganisation = 20,
+    /// Epoch (big endian) to [`CommitteeRow`]; the past ones stay.
+    Committee = 21,
+    /// Epoch (big endian), public key of the authority to [`VoteRow`]; those of past epochs stay.
+    CommitteeVote = 22,
 }
 
 /// Builds a key: the table byte, then the parts.
@@ -103,6 +111,16 @@ pub fn key(table: Table, parts: &[&[u8]]) -> Vec<u8> {
         key.extend_from_slice(part);
     }
     key
+}
+
+/// The key of an epoch's committee.
+pub fn committee_key(epoch: Epoch) -> Vec<u8> {
+    key(Table::Committee, &[&epoch.get().to_be_bytes()])
+}
+
+/// The key of an authority's vote in an epoch.
+pub fn vote_key(epoch: Epoch, voter: PublicKey) -> Vec<u8> {
+    key(Table::CommitteeVote, &[&epoch.get().to_be_bytes(), voter.as_bytes()])
 }
 
 /// Reads and decodes a row.

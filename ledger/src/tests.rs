@@ -5,6 +5,7 @@
 mod arithmetic;
 mod codec;
 mod golden;
+mod governance;
 mod log;
 mod properties;
 mod queries;

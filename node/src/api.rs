@@ -17,9 +17,10 @@ use crate::storage::SharedRows;
 use kerbholz_client::ledger::codec;
 use kerbholz_client::ledger::id::{NetworkId, TransactionId};
 use kerbholz_client::ledger::quantity::{CommitIndex, Timestamp};
+use kerbholz_client::ledger::query;
 use kerbholz_client::ledger::receipt::Proof;
 use kerbholz_client::ledger::rejection::Code;
-use kerbholz_client::ledger::rows::{KeyRow, ReadError, Table, TransactionRow, key, read};
+use kerbholz_client::ledger::rows::{ReadError, Table, TransactionRow, key, read};
 use kerbholz_client::ledger::transaction::{
     CLOCK_SKEW_MAX, TRANSACTION_VERSION, Transaction, UnverifiedTransaction,
 };
@@ -125,9 +126,8 @@ impl Service {
             return rejected(Code::Expired);
         }
         // Strangers could fill the ledger with rejections; so they are refused at the door.
-        let signer: Option<KeyRow> =
-            read(&*self.rows, &key(Table::Key, &[envelope.signer.as_bytes()]))?;
-        if signer.is_none() {
+        let known = query::key_holder(&*self.rows, envelope.signer)?.is_some();
+        if !known && !query::committee(&*self.rows)?.has(&envelope.signer) {
             return rejected(Code::UnknownSigner);
         }
         let (taken, answer) = oneshot::channel();

@@ -170,6 +170,7 @@ mod tests {
             log_leaves: leaf + 1,
             log_root: Digest::new([0; 32]),
             state_digest: Digest::new([0; 32]),
+            next_committee: None,
         };
         let bytes: &[u8] = &[7];
         let writes = writes(rows, &effects, &BTreeMap::from([(id, bytes)])).unwrap();

@@ -1,13 +1,15 @@
 //! The checks of the envelope, in the order of their codes, and the way from an operation to what
 //! does it.
 
-use super::work::{Checked, Signer, Work, ensure};
-use super::{completion, factors, lots, members, money, orders, sources, transformations};
+use super::work::{Checked, Signatory, Work, ensure};
+use super::{
+    completion, factors, governance, lots, members, money, orders, sources, transformations,
+};
 use crate::operation::Operation;
 use crate::rejection::Code;
 use crate::transaction::{Envelope, LIFETIME_MAX, OPERATIONS_MAX, TRANSACTION_VERSION};
 
-pub(super) fn check(work: &Work<'_>, envelope: &Envelope) -> Checked<Signer> {
+pub(super) fn check(work: &Work<'_>, envelope: &Envelope) -> Checked<Signatory> {
     let moment = work.moment;
     let (created, expires) = (envelope.created_at, envelope.expires_at);
     ensure(envelope.version == TRANSACTION_VERSION, Code::UnknownVersion)?;
@@ -18,10 +20,21 @@ pub(super) fn check(work: &Work<'_>, envelope: &Envelope) -> Checked<Signer> {
     ensure(short, Code::LifetimeTooLong)?;
     ensure(!moment.is_future(created), Code::NotYetValid)?;
     ensure(moment.time < expires, Code::Expired)?;
-    work.signer(&envelope.signer)
+    work.signatory(&envelope.signer)
 }
 
-pub(super) fn apply(work: &mut Work<'_>, signer: &Signer, operation: &Operation) -> Checked<()> {
+pub(super) fn apply(
+    work: &mut Work<'_>,
+    signatory: &Signatory,
+    operation: &Operation,
+) -> Checked<()> {
+    let signer = match (signatory, operation) {
+        (Signatory::Member(signer), _) => signer,
+        (Signatory::Authority(voter), Operation::VoteCommittee(vote)) => {
+            return governance::vote(work, *voter, vote);
+        }
+        (Signatory::Authority(_), _) => return Err(Code::WrongSigner.into()),
+    };
     match operation {
         Operation::Enrol(enrolment) => members::enrol(work, signer, enrolment),
         Operation::RotateKey(rotation) => members::rotate_key(work, signer, rotation),
@@ -44,5 +57,6 @@ pub(super) fn apply(work: &mut Work<'_>, signer: &Signer, operation: &Operation)
         Operation::StartOrder(step) => orders::start(work, signer, step.order),
         Operation::CompleteOrder(completion) => completion::complete(work, signer, completion),
         Operation::ConfirmOrder(step) => completion::confirm(work, signer, step.order),
+        Operation::VoteCommittee(_) => Err(Code::WrongSigner.into()),
     }
 }

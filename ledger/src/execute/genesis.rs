@@ -5,13 +5,17 @@ use super::members::member_keys;
 use super::overlay::Overlay;
 use super::run::state_digest;
 use crate::codec;
+use crate::committee::Authority;
 use crate::footprint::Footprint;
-use crate::genesis::{Genesis, GenesisMember};
+use crate::genesis::{Genesis, GenesisAuthority, GenesisMember};
 use crate::id::{Digest, MemberId};
 use crate::log;
 use crate::memory::Memory;
-use crate::quantity::{CommitIndex, Minor};
-use crate::rows::{CurrencyRow, LedgerRow, MemberKind, MemberRow, ReadError, Table, Write, key};
+use crate::quantity::{CommitIndex, Epoch, Minor};
+use crate::rows::{
+    CommitteeRow, CurrencyRow, LedgerRow, MemberKind, MemberRow, ReadError, Table, Write,
+    committee_key, key,
+};
 use alloc::vec::Vec;
 
 /// The effects of genesis: the state before the first commit.
@@ -43,7 +47,22 @@ pub fn genesis(genesis: &Genesis) -> Result<Effects, ReadError> {
         };
         state.put(key(Table::Currency, &[currency.code.as_bytes()]), &row);
     }
+    state.put(committee_key(Epoch::ZERO), &first_committee(genesis));
     Ok(effects(genesis, state.into_writes()))
+}
+
+/// The committee of the first epoch. Where its authorities listen is said beside the genesis.
+fn first_committee(genesis: &Genesis) -> CommitteeRow {
+    let authority = |authority: &GenesisAuthority| Authority {
+        name: authority.name.clone(),
+        key: authority.key,
+        addresses: Vec::new(),
+    };
+    CommitteeRow {
+        epoch: Epoch::ZERO,
+        decided_in: CommitIndex::ZERO,
+        authorities: genesis.authorities.iter().map(authority).collect(),
+    }
 }
 
 fn put_member(state: &mut Overlay<'_>, kind: MemberKind, member: &GenesisMember) {
@@ -71,6 +90,7 @@ fn effects(genesis: &Genesis, mut writes: Vec<Write>) -> Effects {
         network,
         commit,
         time,
+        epoch: Epoch::ZERO,
         log_leaves: 0,
         log_root: log::empty_root(),
         state_digest: state_digest(before, commit, time, &writes),
@@ -89,5 +109,6 @@ fn effects(genesis: &Genesis, mut writes: Vec<Write>) -> Effects {
         log_leaves: ledger.log_leaves,
         log_root: ledger.log_root,
         state_digest: ledger.state_digest,
+        next_committee: None,
     }
 }

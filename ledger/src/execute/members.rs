@@ -62,7 +62,7 @@ fn check_enrolment(work: &Work<'_>, signer: &Signer, enrolment: &Enrolment) -> C
         }
     };
     for public in [&enrolment.owner_key, &enrolment.signing_key] {
-        ensure(work.key(public)?.is_none(), Code::KeyInUse)?;
+        ensure(!work.is_in_use(public)?, Code::KeyInUse)?;
     }
     check_key_proof(work, signer.id, &enrolment.owner_key, &enrolment.owner_proof)?;
     check_key_proof(work, signer.id, &enrolment.signing_key, &enrolment.key_proof)?;
@@ -107,7 +107,7 @@ pub(super) fn rotate_key(
 ) -> Checked<()> {
     ensure(signer.owner, Code::WrongSigner)?;
     let mut member = work.member(rotation.member)?;
-    ensure(work.key(&rotation.signing_key)?.is_none(), Code::KeyInUse)?;
+    ensure(!work.is_in_use(&rotation.signing_key)?, Code::KeyInUse)?;
     check_key_proof(work, rotation.member, &rotation.signing_key, &rotation.key_proof)?;
     ensure(
         rotation.member == signer.id || member.organisation == signer.id,

@@ -8,7 +8,9 @@ use crate::id::{Digest, OrderId, TransactionId, hash};
 use crate::log;
 use crate::quantity::{CommitIndex, Timestamp};
 use crate::rejection::{Code, Rejection};
-use crate::rows::{LedgerRow, Read, ReadError, Table, TransactionRow, Write, key, read};
+use crate::rows::{
+    CommitteeRow, LedgerRow, Read, ReadError, Table, TransactionRow, Write, key, read,
+};
 use crate::transaction::Transaction;
 use alloc::vec::Vec;
 
@@ -65,6 +67,8 @@ struct Run<'a> {
     executed: Vec<Executed>,
     leaves: Vec<Digest>,
     events: Vec<Event>,
+    /// Decided in this commit: then it is the last of its epoch.
+    next_committee: Option<CommitteeRow>,
 }
 
 /// What a transaction that was not refused did.
@@ -72,6 +76,7 @@ struct Done {
     writes: Vec<Write>,
     totals: Totals,
     events: Vec<EventBody>,
+    next_committee: Option<CommitteeRow>,
 }
 
 impl<'a> Run<'a> {
@@ -86,7 +91,8 @@ impl<'a> Run<'a> {
         ledger.commit = commit.index;
         ledger.time = ledger.time.max(commit.time);
         let (executed, leaves, events) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { state: Overlay::new(state), ledger, executed, leaves, events })
+        let state = Overlay::new(state);
+        Ok(Self { state, ledger, executed, leaves, events, next_committee: None })
     }
 
     fn work(&self, transaction: TransactionId) -> Work<'_> {
@@ -94,8 +100,10 @@ impl<'a> Run<'a> {
             state: Overlay::new(&self.state),
             totals: Totals::of(&self.ledger),
             events: Vec::new(),
+            next_committee: self.next_committee.clone(),
             moment: Moment {
                 network: self.ledger.network,
+                epoch: self.ledger.epoch,
                 commit: self.ledger.commit,
                 time: self.ledger.time,
                 transaction,
@@ -152,6 +160,7 @@ impl<'a> Run<'a> {
                 self.ledger.sources = done.totals.sources;
                 self.ledger.stock = done.totals.stock;
                 self.ledger.sinks = done.totals.sinks;
+                self.next_committee = done.next_committee;
                 self.state.adopt(&done.writes);
                 for body in done.events {
                     self.event(id, body);
@@ -186,6 +195,9 @@ impl<'a> Run<'a> {
             self.ledger.log_root = grown.root;
         }
         let mut ledger = self.ledger;
+        if let Some(next) = &self.next_committee {
+            ledger.epoch = next.epoch;
+        }
         let mut writes = self.state.into_writes();
         if !self.executed.is_empty() {
             let before = ledger.state_digest;
@@ -202,6 +214,7 @@ impl<'a> Run<'a> {
             log_leaves: ledger.log_leaves,
             log_root: ledger.log_root,
             state_digest: ledger.state_digest,
+            next_committee: self.next_committee,
         })
     }
 }
@@ -209,10 +222,10 @@ impl<'a> Run<'a> {
 /// The envelope, then every operation.
 fn operate(work: &mut Work<'_>, transaction: &Transaction) -> Checked<()> {
     let envelope = transaction.envelope();
-    let signer = envelope::check(work, envelope)?;
+    let signatory = envelope::check(work, envelope)?;
     for (index, operation) in envelope.operations.iter().enumerate() {
         work.moment.operation = u32::try_from(index).map_err(|_| Code::TooManyOperations)?;
-        envelope::apply(work, &signer, operation)?;
+        envelope::apply(work, &signatory, operation)?;
     }
     Ok(())
 }
@@ -222,7 +235,8 @@ fn settle(work: Work<'_>, outcome: Checked<()>) -> Result<Result<Done, Rejection
     match outcome {
         Ok(()) => {
             let writes = work.state.into_writes();
-            Ok(Ok(Done { writes, totals: work.totals, events: work.events }))
+            let Work { totals, events, next_committee, .. } = work;
+            Ok(Ok(Done { writes, totals, events, next_committee }))
         }
         Err(Refusal::Rule(code)) => Ok(Err(Rejection { code, operation: work.moment.operation })),
         Err(Refusal::Storage(error)) => Err(error),

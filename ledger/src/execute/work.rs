@@ -6,11 +6,12 @@ use super::overlay::Overlay;
 use crate::factor::{Factor, FactorRef};
 use crate::footprint::{Footprint, Overflow};
 use crate::id::{LotId, MemberId, NetworkId, OrderId, TransactionId, TransformationId};
-use crate::quantity::{CommitIndex, Timestamp, Unit};
+use crate::keys::PublicKey;
+use crate::quantity::{CommitIndex, Epoch, Timestamp, Unit};
 use crate::rejection::Code;
 use crate::rows::{
-    KeyRole, KeyRow, LedgerRow, LotRow, MemberKind, MemberRow, OrderRow, ProductRow, ReadError,
-    Table, key, read,
+    CommitteeRow, KeyRole, KeyRow, LedgerRow, LotRow, MemberKind, MemberRow, OrderRow, ProductRow,
+    ReadError, Table, committee_key, key, read,
 };
 use crate::transaction::CLOCK_SKEW_MAX;
 use alloc::vec::Vec;
@@ -76,6 +77,7 @@ impl Totals {
 #[derive(Clone, Copy)]
 pub(super) struct Moment {
     pub(super) network: NetworkId,
+    pub(super) epoch: Epoch,
     pub(super) commit: CommitIndex,
     pub(super) time: Timestamp,
     pub(super) transaction: TransactionId,
@@ -121,23 +123,56 @@ impl Signer {
     }
 }
 
+/// Whose key signed.
+pub(super) enum Signatory {
+    /// A member's: it may do what members may.
+    Member(Signer),
+    /// An authority's of the current committee: it may vote, and nothing else.
+    Authority(PublicKey),
+}
+
 /// One transaction's or deadline's execution.
 pub(super) struct Work<'a> {
     pub(super) state: Overlay<'a>,
     pub(super) totals: Totals,
     pub(super) events: Vec<EventBody>,
+    /// The next epoch's committee, once it is decided.
+    pub(super) next_committee: Option<CommitteeRow>,
     pub(super) moment: Moment,
 }
 
 impl Work<'_> {
     /// Whose key it is.
-    pub(super) fn key(&self, public: &crate::keys::PublicKey) -> Checked<Option<KeyRow>> {
+    pub(super) fn key(&self, public: &PublicKey) -> Checked<Option<KeyRow>> {
         Ok(read(&self.state, &key(Table::Key, &[public.as_bytes()]))?)
     }
 
-    /// Who signed: the key's member, neither of them revoked.
-    pub(super) fn signer(&self, public: &crate::keys::PublicKey) -> Checked<Signer> {
-        let row = self.key(public)?.ok_or(Code::UnknownSigner)?;
+    /// Whether it is the key of a member or of an authority, now or in the epoch that comes.
+    pub(super) fn is_in_use(&self, public: &PublicKey) -> Checked<bool> {
+        let now = self.committee()?.has(public);
+        let next = self.next_committee.as_ref().is_some_and(|next| next.has(public));
+        Ok(now || next || self.key(public)?.is_some())
+    }
+
+    /// The committee of the current epoch.
+    pub(super) fn committee(&self) -> Checked<CommitteeRow> {
+        let epoch = self.moment.epoch;
+        let row = read(&self.state, &committee_key(epoch))?;
+        let missing = || ReadError(alloc::format!("no committee of epoch {}", epoch.get()));
+        Ok(row.ok_or_else(missing)?)
+    }
+
+    /// Who signed: a member, or else an authority.
+    pub(super) fn signatory(&self, public: &PublicKey) -> Checked<Signatory> {
+        match self.key(public)? {
+            Some(row) => Ok(Signatory::Member(self.signer(row)?)),
+            None if self.committee()?.has(public) => Ok(Signatory::Authority(*public)),
+            None => Err(Code::UnknownSigner.into()),
+        }
+    }
+
+    /// The key's member, neither of them revoked.
+    fn signer(&self, row: KeyRow) -> Checked<Signer> {
         let member = self.find_member(row.member)?.ok_or(Code::UnknownSigner)?;
         let current = row.until.is_none_or(|until| self.moment.commit < until);
         let signing = current && row.role != KeyRole::Owner;

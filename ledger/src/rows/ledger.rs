@@ -2,7 +2,7 @@
 
 use crate::footprint::Footprint;
 use crate::id::{Digest, MemberId, NetworkId};
-use crate::quantity::{CommitIndex, Minor, Timestamp};
+use crate::quantity::{CommitIndex, Epoch, Minor, Timestamp};
 use crate::rejection::Rejection;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,8 @@ pub struct LedgerRow {
     pub commit: CommitIndex,
     /// Its time.
     pub time: Timestamp,
+    /// The epoch of the next commit: with the last commit of an epoch, the next one begins.
+    pub epoch: Epoch,
     /// Leaves of the transaction log.
     pub log_leaves: u64,
     /// Root of the transaction log.

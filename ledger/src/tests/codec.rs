@@ -36,6 +36,7 @@ pub fn one_of_each() -> Vec<Operation> {
         "start    o",
         "complete o outcome=partial in=a:1kg out=part:1pc:1kg",
         "confirm  o",
+        "vote     replace=authority:new epoch=3",
     ]
     .map(|line| table.asked(line))
     .to_vec()

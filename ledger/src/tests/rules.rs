@@ -2,7 +2,7 @@
 
 use super::table::{Table, check, check_in};
 use super::world::{STEP, World, genesis_file, keypair};
-use crate::genesis::{Genesis, GenesisError};
+use crate::genesis::{Genesis, GenesisAuthority, GenesisError};
 use crate::keys::PublicKey;
 use crate::quantity::{CommitIndex, Timestamp};
 use crate::query;
@@ -329,6 +329,9 @@ fn a_genesis_names_what_is_wrong_with_it() {
     assert_eq!(wrong(&|file| file.name.clear()), GenesisError::Name("".into()));
     let twice = GenesisError::Name("rail".into());
     assert_eq!(wrong(&|file| file.organisations[0].name = "rail".into()), twice);
+    let again = GenesisAuthority { name: "a".into(), key: printer };
+    let twice = GenesisError::Name("a".into());
+    assert_eq!(wrong(&|file| file.authorities.push(again.clone())), twice);
     assert_eq!(wrong(&|file| file.authorities[0].key = weak), GenesisError::WeakKey(weak));
     let twice = GenesisError::KeyTwice(printer);
     assert_eq!(

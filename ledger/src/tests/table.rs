@@ -12,9 +12,11 @@
 mod operations;
 
 use super::world::*;
+use crate::committee::CommitteeChange;
 use crate::execute::{Effects, Item};
 use crate::footprint::Dimension;
 use crate::id::{LotId, OrderId};
+use crate::keys::PublicKey;
 use crate::operation::Operation;
 use crate::query;
 use crate::rejection::Code;
@@ -125,6 +127,8 @@ impl Table {
                 let row = query::account(&self.world.state, of, "EUR").expect("account");
                 format!("{} available, {} held", row.available.get(), row.held.get())
             }
+            "committee" => self.see_committee(),
+            "proposals" => self.see_proposals(),
             "footprint" => self.see_footprint(line.name, line.or("of", "Climate")),
             "stock" => {
                 let lots = query::lots_of(&self.world.state, member(line.name), None, 99);
@@ -152,6 +156,33 @@ impl Table {
         let named = |dimension: &&Dimension| format!("{dimension:?}") == of;
         let dimension = Dimension::ALL.iter().find(named).expect("a dimension");
         lot.footprint.declared(*dimension).map_or("not declared".into(), |value| value.to_string())
+    }
+
+    fn see_committee(&self) -> String {
+        let row = query::committee(&self.world.state).expect("committee");
+        let names: Vec<_> = row.authorities.iter().map(|one| one.name.as_str()).collect();
+        format!("{} in epoch {}", names.join(" "), row.epoch.get())
+    }
+
+    fn see_proposals(&self) -> String {
+        let row = query::committee(&self.world.state).expect("committee");
+        let name = |key: &PublicKey| {
+            let authority = row.authorities.iter().find(|one| one.key == *key).expect("authority");
+            authority.name.as_str()
+        };
+        let proposals = query::proposals(&self.world.state, &row).expect("proposals");
+        let shown = proposals.iter().map(|proposal| {
+            let by: Vec<_> = proposal.votes.iter().map(name).collect();
+            let what = match &proposal.change {
+                CommitteeChange::Add(candidate) => format!("add {}", candidate.name),
+                CommitteeChange::Remove(key) => format!("remove {}", name(key)),
+                CommitteeChange::Replace { key, by } => {
+                    format!("replace {}:{}", name(key), by.name)
+                }
+            };
+            format!("{what} by {}", by.join(" "))
+        });
+        shown.collect::<Vec<_>>().join(", ")
     }
 
     fn see_order(&self, name: &str) -> String {

@@ -155,8 +155,19 @@ pub struct World {
 impl World {
     /// Genesis only.
     pub fn empty() -> Self {
-        let file = genesis_file();
-        let effects = genesis(&file).expect("genesis");
+        Self::of(&genesis_file())
+    }
+
+    /// Genesis only, with these authorities.
+    pub fn of_authorities(names: &[&str]) -> Self {
+        let authority =
+            |name: &&str| GenesisAuthority { name: (*name).into(), key: keypair(name).public() };
+        let authorities = names.iter().map(authority).collect();
+        Self::of(&Genesis { authorities, ..genesis_file() })
+    }
+
+    fn of(file: &Genesis) -> Self {
+        let effects = genesis(file).expect("genesis");
         let mut state = Memory::default();
         state.apply(&effects.writes);
         Self { state, network: file.network(), commit: 0, time: BEGIN, nonce: 0 }

@@ -86,6 +86,7 @@ mod tests {
             log_leaves: 0,
             log_root: Digest::new([0; 32]),
             state_digest: Digest::new([0; 32]),
+            next_committee: None,
         };
         let writes = index::writes(rows, &effects, &BTreeMap::new()).unwrap();
         rows.apply(&writes);

@@ -2,12 +2,16 @@
 
 use super::super::world::*;
 use super::{Line, Table};
+use crate::committee::{Candidate, CommitteeChange, CommitteeVote};
 use crate::footprint::{Dimension, DimensionSet, EvidenceTier, Footprint, GwpSet};
 use crate::id::ContentHash;
 use crate::keys::{PublicKey, Signature};
 use crate::operation::*;
 use crate::order::{CarbonPrice, FailureBearer, OrderTerms, Settlement};
-use crate::quantity::{CommitIndex, Milligrams, Milliseconds, Minor, Quantity, Timestamp, Unit};
+use crate::quantity::{
+    CommitIndex, Epoch, Milligrams, Milliseconds, Minor, Quantity, Timestamp, Unit,
+};
+use crate::query;
 use crate::transformation::*;
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -111,8 +115,49 @@ impl Table {
                 transformation: self.transformation(line),
             }),
             "confirm" => Operation::ConfirmOrder(step),
+            "vote" => Operation::VoteCommittee(self.vote(line)),
             other => panic!("no such verb: {other}"),
         }
+    }
+
+    fn vote(&self, line: &Line<'_>) -> CommitteeVote {
+        let key = |name: &str| keypair(name).public();
+        let add = line.get("add").map(|name| CommitteeChange::Add(self.candidate(line, name)));
+        let remove = line.get("remove").map(|name| CommitteeChange::Remove(key(name)));
+        let replace = line.get("replace").map(|names| {
+            let (old, new) = names.split_once(':').expect("old:new");
+            CommitteeChange::Replace { key: key(old), by: self.candidate(line, new) }
+        });
+        let current = query::ledger(&self.world.state).expect("ledger").epoch;
+        CommitteeVote {
+            epoch: Epoch::new(line.number("epoch", current.get())),
+            change: add.or(remove).or(replace),
+        }
+    }
+
+    fn candidate(&self, line: &Line<'_>, name: &str) -> Candidate {
+        let network = match line.get("proven_for") {
+            Some(_) => crate::id::NetworkId::new([7; 32]),
+            None => self.world.network,
+        };
+        let address = |word: &str| text(word);
+        let addresses = line.or("at", "/dns4/somewhere").split(',').filter(|word| *word != "none");
+        let called = text(line.or("called", name));
+        let addresses = addresses.map(address).collect();
+        let mut candidate = Candidate::new(network, called, addresses, &keypair(name));
+        match line.get("bent") {
+            Some("name") => candidate.name.push('!'),
+            Some("addresses") => candidate.addresses.push("/dns4/elsewhere".into()),
+            // The neutral point: whatever is signed, this signature fits.
+            Some("weak") => {
+                let mut neutral = [0; 64];
+                neutral[0] = 1;
+                candidate.key = PublicKey::new(*neutral.first_chunk().expect("32 bytes"));
+                candidate.proof = Signature::new(neutral);
+            }
+            _ => {}
+        }
+        candidate
     }
 
     fn commit_at(&self, line: &Line<'_>, word: &str) -> CommitIndex {

@@ -4,7 +4,7 @@ use super::*;
 use kerbholz_ledger::codec;
 use kerbholz_ledger::id::{LotId, MemberId, TransactionId};
 use kerbholz_ledger::memory::Memory;
-use kerbholz_ledger::quantity::{CommitIndex, Milligrams, Quantity, Timestamp};
+use kerbholz_ledger::quantity::{CommitIndex, Epoch, Milligrams, Quantity, Timestamp};
 use kerbholz_ledger::rows::key;
 
 fn write<T: serde::Serialize>(key: Vec<u8>, row: &T) -> Write {
@@ -36,6 +36,7 @@ fn honest() -> Vec<Write> {
         network: kerbholz_ledger::id::NetworkId::new([3; 32]),
         commit: CommitIndex::new(1),
         time: Timestamp::ZERO,
+        epoch: Epoch::ZERO,
         log_leaves: 1,
         log_root: kerbholz_ledger::id::Digest::new([0; 32]),
         state_digest: kerbholz_ledger::id::Digest::new([0; 32]),
@@ -71,6 +72,7 @@ fn verdict(writes: Vec<Write>) -> Result<(), BalanceError> {
         log_leaves: 1,
         log_root: kerbholz_ledger::id::Digest::new([0; 32]),
         state_digest: kerbholz_ledger::id::Digest::new([0; 32]),
+        next_committee: None,
     };
     Books::default().commit(&Memory::default(), &effects)
 }
