@@ -3,9 +3,12 @@
 //! goes on by itself, and in the end all authorities hold the same ledger.
 //!
 //! `KERBHOLZ_DRILL_ROUNDS` asks for more rounds of each, `KERBHOLZ_DRILL_SEED` for other ones.
+#![expect(clippy::print_stdout, reason = "a drill prints what it measured")]
 
+use kerbholz_client::ledger::rejection::Code;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tests::drill::{Load, Staff, judge, run, setting};
 
@@ -16,6 +19,16 @@ const FAULTY: usize = 1;
 const PROGRESS: usize = 20;
 /// What nobody may need to come back, on loopback and on any machine: what it does take is printed.
 const BACK_MAX: Duration = Duration::from_secs(60);
+
+/// What a narrow link carries.
+const KILOBITS_PER_SECOND: u32 = 128;
+/// A disk that suffices, and what is left of it when it is about to be full.
+const DISK_BYTES: u64 = 64 << 20;
+const LEFT_BYTES: u64 = 128 << 10;
+/// What a clock that is set by its time server may jump.
+const STEP_S: i64 = 5;
+/// How far the ledger's time may be from this machine's: a commit is as old as its votes.
+const CLOCK_OFF_MAX: Duration = Duration::from_secs(30);
 
 fn rounds(otherwise: u32) -> u32 {
     setting("KERBHOLZ_DRILL_ROUNDS", otherwise)
@@ -44,11 +57,30 @@ fn victims(random: &mut StdRng, round: usize, last: usize) -> Vec<usize> {
     (0..AUTHORITIES).filter(|one| chosen >> one & 1 == 1).collect()
 }
 
+/// By how many were killed: how long after the start of the last of them something was final
+/// again, and those had executed it.
+type Times = BTreeMap<usize, Vec<(Duration, Duration)>>;
+
+fn print(times: &Times) {
+    println!("| killed | times | final again: median, longest | caught up: median, longest |");
+    println!("| --- | --- | --- | --- |");
+    for (killed, times) in times {
+        let (mut back, mut level): (Vec<_>, Vec<_>) = times.iter().copied().unzip();
+        let column = |times: &mut Vec<Duration>| {
+            times.sort();
+            format!("{:.2?}, {:.2?}", times[times.len() / 2], times[times.len() - 1])
+        };
+        let count = times.len();
+        println!("| {killed} | {count} | {} | {} |", column(&mut back), column(&mut level));
+    }
+}
+
 #[test]
 fn whoever_is_killed_the_network_goes_on() {
     run(AUTHORITIES, |mut staff| async move {
         let load = begin(&mut staff).await;
         let (mut random, last) = (random(), rounds(8) as usize);
+        let mut times = Times::new();
         for round in 0..=last {
             load.progress(random.random_range(1..=PROGRESS)).await;
             let victims = victims(&mut random, round, last);
@@ -59,9 +91,13 @@ fn whoever_is_killed_the_network_goes_on() {
             let started = staff.start(&victims);
             load.order().await;
             let back = started.elapsed();
-            println!("killed {victims:?}: final again after {back:.2?}");
-            assert!(back < BACK_MAX, "{back:?}");
+            judge::reach(&staff, &victims, load.seen()).await;
+            let level = started.elapsed();
+            println!("killed {victims:?}: final after {back:.2?}, caught up after {level:.2?}");
+            assert!(level < BACK_MAX, "{level:?}");
+            times.entry(victims.len()).or_default().push((back, level));
         }
+        print(&times);
         judge::close(staff, load.stop().await).await;
     });
 }
@@ -104,6 +140,7 @@ fn a_parted_network_waits_and_heals() {
 
             staff.ground.part(&[3], &[0, 1, 2]);
             load.progress(PROGRESS).await;
+            assert!(judge::commit(&staff, 3).await < judge::commit(&staff, 0).await, "3 is alone");
             staff.ground.heal();
             println!("1|3: {:.2?}", load.progress(PROGRESS).await);
         }
@@ -125,6 +162,78 @@ fn one_direction_lost_stops_nobody() {
             staff.ground.heal();
             println!("lost {cuts:?}: {PROGRESS} final in {without:.2?}");
             load.progress(PROGRESS).await;
+        }
+        judge::close(staff, load.stop().await).await;
+    });
+}
+
+#[test]
+fn a_narrow_link_is_only_slow() {
+    run(AUTHORITIES, |mut staff| async move {
+        let load = begin(&mut staff).await;
+        staff.ground.slow(0, KILOBITS_PER_SECOND);
+        println!("one narrow link: {PROGRESS} final in {:.2?}", load.progress(PROGRESS).await);
+        for other in 1..AUTHORITIES {
+            staff.ground.slow(other, KILOBITS_PER_SECOND);
+        }
+        println!("all links narrow: {PROGRESS} final in {:.2?}", load.progress(PROGRESS).await);
+        staff.ground.heal();
+        load.progress(PROGRESS).await;
+        judge::close(staff, load.stop().await).await;
+    });
+}
+
+#[test]
+fn a_full_disk_stops_one_and_loses_nothing() {
+    run(AUTHORITIES, |mut staff| async move {
+        if !staff.ground.can_mount() {
+            println!("not drilled: no file system can be mounted here");
+            return;
+        }
+        staff.found(AUTHORITIES).await;
+        staff.give_disk(0, DISK_BYTES);
+        staff.start(&staff.all());
+        let load = Load::start(&staff);
+        for _ in 0..rounds(2) {
+            load.progress(PROGRESS).await;
+            staff.resize_disk(0, staff.disk_used(0) + LEFT_BYTES);
+            let status = staff.ends(0).await;
+            assert!(!status.success(), "an authority that cannot write says so: {status}");
+            let log = std::fs::read_to_string(staff.log(0)).unwrap();
+            assert!(log.contains("No space left on device"), "{log}");
+            load.progress(PROGRESS).await;
+            staff.resize_disk(0, DISK_BYTES);
+            staff.start(&[0]);
+            load.progress(PROGRESS).await;
+        }
+        judge::close(staff, load.stop().await).await;
+    });
+}
+
+#[test]
+fn a_clock_that_jumps_moves_nobody_else() {
+    run(AUTHORITIES, |mut staff| async move {
+        staff.found(AUTHORITIES).await;
+        if !staff.give_clocks() {
+            println!("not drilled: no libfaketime here (Debian: apt install faketime)");
+            return;
+        }
+        staff.start(&staff.all());
+        // What the one with the wrong clock would refuse, nobody need submit there.
+        let load = Load::start_without(&staff, &[0]);
+        let jumps = [(3_600, Some(Code::Expired)), (-3_600, Some(Code::NotYetValid)), (0, None)];
+        for (ahead_s, refused) in jumps {
+            staff.set_clock(0, ahead_s);
+            assert_eq!(load.refusal_by(&staff, 0).await, refused, "its clock is {ahead_s:+} s off");
+            println!("one {ahead_s:+} s: {:.2?}", load.progress(PROGRESS).await);
+            let off = judge::ledger_clock_off(&staff, 1).await;
+            assert!(off < CLOCK_OFF_MAX, "the ledger is {off:?} off");
+        }
+        for ahead_s in [STEP_S, 0, -STEP_S, 0] {
+            for authority in staff.all() {
+                staff.set_clock(authority, ahead_s);
+            }
+            println!("all {ahead_s:+} s: {:.2?}", load.progress(PROGRESS).await);
         }
         judge::close(staff, load.stop().await).await;
     });

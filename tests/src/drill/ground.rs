@@ -114,10 +114,10 @@ impl Ground {
         }
     }
 
-    /// Mounts a file system in memory over a folder, of so many KiB; a second time changes its size.
-    pub fn mount(&self, folder: &Path, kibibytes: u64) {
+    /// Mounts a file system in memory over a folder, of so many bytes; a second time changes its size.
+    pub fn mount(&self, folder: &Path, bytes: u64) {
         assert!(self.can_mount(), "this ground cannot mount");
-        super::namespaces::mount(folder, kibibytes);
+        super::namespaces::mount(folder, bytes);
     }
 
     /// Takes it away again.

@@ -6,6 +6,7 @@ use kerbholz_client::ledger::id::TransactionId;
 use kerbholz_client::ledger::keys::Keypair;
 use kerbholz_client::ledger::quantity::Minor;
 use kerbholz_client::ledger::rows::{CurrencyRow, LedgerRow, Table, TransactionRow, key};
+use kerbholz_client::session::now;
 use kerbholz_client::{ClientError, Session};
 use std::time::Duration;
 
@@ -37,6 +38,28 @@ pub async fn level(staff: &Staff) -> Duration {
         sums[0].is_some() && sums.iter().all(|sum| *sum == sums[0])
     })
     .await
+}
+
+/// The last commit that an authority has executed.
+pub async fn commit(staff: &Staff, authority: usize) -> u64 {
+    only(staff, authority).info().await.unwrap().commit.get()
+}
+
+/// Waits until some authorities have executed a commit.
+pub async fn reach(staff: &Staff, some: &[usize], commit: u64) {
+    for authority in some {
+        let session = only(staff, *authority);
+        until("an authority catches up", async || {
+            session.info().await.is_ok_and(|info| info.commit.get() >= commit)
+        })
+        .await;
+    }
+}
+
+/// How far the time of an authority's last commit is from this machine's clock.
+pub async fn ledger_clock_off(staff: &Staff, authority: usize) -> Duration {
+    let info = only(staff, authority).info().await.unwrap();
+    Duration::from_millis(now().get().abs_diff(info.commit_time.get()))
 }
 
 /// All authorities hold the same ledger, with every acknowledged transaction as it was acknowledged,

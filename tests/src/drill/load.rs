@@ -5,7 +5,9 @@ use kerbholz_client::ledger::id::{MemberId, TransactionId};
 use kerbholz_client::ledger::keys::Keypair;
 use kerbholz_client::ledger::operation::{MoneyIssue, Operation};
 use kerbholz_client::ledger::quantity::Minor;
+use kerbholz_client::ledger::rejection::Code;
 use kerbholz_client::ledger::rows::TransactionRow;
+use kerbholz_client::protocol::Refusal;
 use kerbholz_client::{ClientError, Network, Session};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,7 +53,7 @@ impl Load {
             let stop = Arc::clone(&load.stop);
             load.clients.push(tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
-                    client.issue().await;
+                    client.issue().await.unwrap();
                 }
             }));
         }
@@ -71,13 +73,30 @@ impl Load {
     }
 
     fn client(&self) -> Client {
-        let session = Session::open(&self.network, &self.issuer).unwrap();
+        self.client_of(&self.network)
+    }
+
+    fn client_of(&self, network: &Network) -> Client {
+        let session = Session::open(network, &self.issuer).unwrap();
         Client { session, to: self.to, book: Arc::clone(&self.book) }
+    }
+
+    /// Whether an authority refuses, at the door, what any other would take.
+    pub async fn refusal_by(&self, staff: &Staff, authority: usize) -> Option<Code> {
+        let others: Vec<usize> = staff.all().into_iter().filter(|one| *one != authority).collect();
+        let client = self.client_of(&staff.network_without(&others));
+        client.issue().await.err()
     }
 
     /// How many transactions are final, as far as clients know.
     pub fn acknowledged(&self) -> usize {
         self.book.lock().unwrap().acknowledged.len()
+    }
+
+    /// The newest commit that a client has heard of.
+    pub fn seen(&self) -> u64 {
+        let book = self.book.lock().unwrap();
+        book.acknowledged.values().map(|row| row.commit.get()).max().unwrap_or_default()
     }
 
     /// Waits until so many more are final; how long that took.
@@ -103,8 +122,8 @@ impl Load {
     /// connecting included.
     pub async fn order(&self) -> Duration {
         let begin = Instant::now();
-        let aim = self.client();
-        while !aim.issue().await {}
+        let client = self.client();
+        while !client.issue().await.unwrap() {}
         begin.elapsed()
     }
 
@@ -125,8 +144,8 @@ struct Client {
 }
 
 impl Client {
-    /// Issues money once; whether it is final.
-    async fn issue(&self) -> bool {
+    /// Issues money once; whether it is final, or why it was not taken.
+    async fn issue(&self) -> Result<bool, Code> {
         let transaction = {
             let mut book = self.book.lock().unwrap();
             let cents = book.signed.len() as u64 + 1;
@@ -140,10 +159,11 @@ impl Client {
         match self.session.submit_signed(&transaction).await {
             Ok(applied) => {
                 self.book.lock().unwrap().acknowledged.insert(id, applied.row);
-                true
+                Ok(true)
             }
             // Nobody could tell in time: it may have happened or not, but not twice.
-            Err(ClientError::Undecided { .. }) => false,
+            Err(ClientError::Undecided { .. }) => Ok(false),
+            Err(ClientError::Refused(Refusal::Rejected(code))) => Err(code),
             Err(error) => panic!("{id}: {error}"),
         }
     }

@@ -123,8 +123,8 @@ fn rule(verb: &str, from: usize, to: usize) {
 }
 
 /// Mounts a file system in memory, or changes its size.
-pub(super) fn mount(folder: &Path, kibibytes: u64) {
-    let (folder, size) = (folder.to_str().unwrap(), format!("size={kibibytes}k"));
+pub(super) fn mount(folder: &Path, bytes: u64) {
+    let (folder, size) = (folder.to_str().unwrap(), format!("size={bytes}"));
     let again = format!("remount,{size}");
     if run("mount", &["-o", &again, folder]).is_err() {
         must("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", folder]);

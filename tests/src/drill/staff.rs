@@ -6,6 +6,7 @@ use kerbholz_client::Network;
 use kerbholz_client::ledger::keys::Keypair;
 use kerbholz_client::network::read_key;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::statvfs::statvfs;
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -26,13 +27,14 @@ pub struct Staff {
     folder: TempDir,
     running: Vec<Option<Child>>,
     environment: Vec<BTreeMap<String, String>>,
+    disks: Vec<PathBuf>,
 }
 
 impl Staff {
     /// A staff for a ground; there is no network yet.
     pub(super) fn hire(ground: Ground) -> Self {
         let folder = tempfile::Builder::new().prefix("kerbholz-drill-").tempdir().unwrap();
-        Self { ground, folder, running: Vec::new(), environment: Vec::new() }
+        Self { ground, folder, running: Vec::new(), environment: Vec::new(), disks: Vec::new() }
     }
 
     /// Makes a network of so many authorities, with the organisations `forge`, which issues euros,
@@ -129,9 +131,58 @@ impl Staff {
         read_key(&self.folder().join(format!("members/{name}.key"))).unwrap()
     }
 
-    /// Sets an environment variable for an authority's later starts.
-    pub fn setenv(&mut self, authority: usize, name: &str, value: &str) {
-        self.environment[authority].insert(name.to_owned(), value.to_owned());
+    /// Gives an authority that does not run a disk of its own for its data.
+    pub fn give_disk(&mut self, authority: usize, bytes: u64) {
+        let (data, aside) = (self.data(authority), self.home(authority).join("aside"));
+        fs::create_dir_all(&data).unwrap();
+        fs::rename(&data, &aside).unwrap();
+        fs::create_dir(&data).unwrap();
+        self.ground.mount(&data, bytes);
+        self.disks.push(data.clone());
+        copy(&aside, &data);
+    }
+
+    /// Changes the size of an authority's disk, full or not.
+    pub fn resize_disk(&self, authority: usize, bytes: u64) {
+        self.ground.mount(&self.data(authority), bytes);
+    }
+
+    /// What an authority's disk holds, in bytes.
+    pub fn disk_used(&self, authority: usize) -> u64 {
+        let disk = statvfs(&self.data(authority)).unwrap();
+        (disk.blocks() - disk.blocks_free()) * disk.fragment_size()
+    }
+
+    /// Gives every authority a clock that [`Self::set_clock`] sets, from its next start on; whether
+    /// the library for that is here. Clocks that only go forward are left alone.
+    pub fn give_clocks(&mut self) -> bool {
+        let Some(library) = faketime() else { return false };
+        for authority in self.all() {
+            self.set_clock(authority, 0);
+            let clock = self.clock(authority).display().to_string();
+            self.environment[authority].extend(
+                [
+                    ("LD_PRELOAD", library.as_str()),
+                    ("FAKETIME_TIMESTAMP_FILE", &clock),
+                    ("FAKETIME_NO_CACHE", "1"),
+                    ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+                ]
+                .map(|(name, value)| (name.to_owned(), value.to_owned())),
+            );
+        }
+        true
+    }
+
+    /// Sets an authority's wall clock so many seconds before this machine's, or behind it.
+    pub fn set_clock(&self, authority: usize, ahead_s: i64) {
+        // Renamed into place: no reader sees half of it.
+        let new = self.clock(authority).with_extension("new");
+        fs::write(&new, format!("{ahead_s:+}\n")).unwrap();
+        fs::rename(new, self.clock(authority)).unwrap();
+    }
+
+    fn clock(&self, authority: usize) -> PathBuf {
+        self.folder().join(format!("authority-{authority}.clock"))
     }
 
     /// Starts those of the given authorities that do not run, and returns when they listen: the
@@ -262,6 +313,31 @@ impl Drop for Staff {
             }
         }
         self.kill(&self.all());
+        for disk in &self.disks {
+            self.ground.unmount(disk);
+        }
+    }
+}
+
+/// The library that fakes the clock: `KERBHOLZ_FAKETIME`, or where Debian puts it.
+fn faketime() -> Option<String> {
+    const PLACES: [&str; 2] = ["x86_64-linux-gnu", "aarch64-linux-gnu"];
+    let debian = |place| format!("/usr/lib/{place}/faketime/libfaketimeMT.so.1");
+    let named = std::env::var("KERBHOLZ_FAKETIME").ok().into_iter();
+    named.chain(PLACES.map(debian)).find(|path| Path::new(path).exists())
+}
+
+/// Copies all that is in a folder.
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            fs::create_dir(&to).unwrap();
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
     }
 }
 
