@@ -37,6 +37,10 @@ mod tally;
 pub mod types;
 
 #[cfg(test)]
+mod known_bugs;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod testing;
 
 pub use audit::{AuditError, Auditor};

@@ -1,10 +1,13 @@
 //! What the tests share: committees with fixed keys, and blocks made by hand.
 
 pub(crate) mod drawing;
+mod order;
 pub(crate) mod random;
 pub(crate) mod world;
 
 use alloc::vec::Vec;
+
+pub(crate) use order::order;
 
 use crate::{
     block::{Block, Draft},

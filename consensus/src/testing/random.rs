@@ -3,15 +3,27 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::{Random, draft, signer};
-use crate::{Block, BlockRef, Committee, Draft, Round, Timestamp};
+use crate::{AuthorityIndex, Block, BlockRef, Committee, Draft, Round, Timestamp};
 
 /// A DAG of some rounds, parents first. At most `f` authors make twins; anybody may miss a round,
 /// as long as the next one can have its quorum.
 pub(crate) fn random_dag(committee: &Committee, rounds: u64, random: &mut Random) -> Vec<Block> {
-    let n = committee.size();
-    let mut authors: Vec<u16> = committee.authorities().map(|author| author.0).collect();
+    random_dag_without(committee, None, rounds, random)
+}
+
+/// The same with one of the `f` faulty authorities silent.
+pub(crate) fn random_dag_without(
+    committee: &Committee,
+    silent: Option<AuthorityIndex>,
+    rounds: u64,
+    random: &mut Random,
+) -> Vec<Block> {
+    let others = committee.authorities().filter(|author| Some(*author) != silent);
+    let mut authors: Vec<u16> = others.map(|author| author.0).collect();
+    let n = authors.len();
     random.shuffle(&mut authors);
-    let liars: Vec<u16> = authors[..committee.faulty_max()].to_vec();
+    let liars_max = committee.faulty_max() - usize::from(silent.is_some());
+    let liars: Vec<u16> = authors[..liars_max].to_vec();
     let absence = [0, 5, 15][random.below(3)];
     let mut blocks: Vec<Block> = Vec::new();
     // The blocks of each author and round: the twins side by side.
@@ -34,7 +46,7 @@ pub(crate) fn random_dag(committee: &Committee, rounds: u64, random: &mut Random
                 let payload: Vec<&[u8]> =
                     payload.iter().map(<[u8; 3]>::as_slice).filter(|_| round > 1).collect();
                 let draft = Draft { timestamp, ..draft(round, &parents, &payload) };
-                let author = crate::AuthorityIndex(author);
+                let author = AuthorityIndex(author);
                 let made = draft.sign(committee, author, &signer(author.0)).unwrap();
                 slots.entry((round, author.0)).or_default().push(made.reference());
                 blocks.push(made);
