@@ -153,6 +153,8 @@ fn next_batch(reader: &mut SegmentReader) -> (Vec<LedgerEntry>, Option<AuditErro
 enum Checked {
     Commit(Result<(Commit, Vec<Item>), Difference>),
     Checkpoint(Checkpoint, Result<(), CheckpointError>),
+    /// Number of the epoch that begins.
+    Epoch(u64),
 }
 
 fn check(entry: LedgerEntry, committee: &Committee) -> Checked {
@@ -173,6 +175,7 @@ fn check(entry: LedgerEntry, committee: &Committee) -> Checked {
             let verdict = checkpoint.verify(committee);
             Checked::Checkpoint(checkpoint, verdict)
         }
+        LedgerEntry::Epoch(config) => Checked::Epoch(config.epoch),
     }
 }
 
@@ -234,6 +237,13 @@ impl Audit {
                 Checked::Checkpoint(checkpoint, verdict) => {
                     self.chain.checkpoint(&checkpoint, verdict)?;
                     self.checkpoints += 1;
+                }
+                // No transaction that was executed changes the committee.
+                Checked::Epoch(epoch) => {
+                    let (at, found) = (self.chain.last(), format!("epoch {epoch}"));
+                    return Err(
+                        Difference::at(at, "the committee", "that of epoch 0", found).into()
+                    );
                 }
             }
         }

@@ -88,7 +88,8 @@ pub async fn run(
     let own = own_index(&config, &network, &committee, &key.public())?;
     let start = tokio::time::Instant::now();
     let signer = Signer::from_seed(&key.seed());
-    let (storage, opened) = tokio::task::block_in_place(|| open(&config, &network, signer, own))?;
+    let (storage, opened) =
+        tokio::task::block_in_place(|| open(&config, &network, signer, &committee))?;
     let Opened { replica, executor, first } = opened;
     let (handle, events) = listen(&config, &network, key.seed(), &replica).await?;
     ready(&handle.addresses());
@@ -144,9 +145,9 @@ fn open(
     config: &NodeConfig,
     network: &Network,
     signer: Signer,
-    own: AuthorityIndex,
+    committee: &Committee,
 ) -> Result<(SharedStorage, Opened), NodeError> {
-    let disk = DiskStorage::open(&config.data, *network.id().as_bytes(), own)?;
+    let disk = DiskStorage::open(&config.data, committee.config(), signer.public_key())?;
     let storage: SharedStorage = Arc::new(Mutex::new(Box::new(disk)));
     let start = Start { genesis: network.genesis(), signer, parameters: config.pace.parameters() };
     let begin = Now { monotonic: Instant(0), wall: Timestamp(now().get()) };

@@ -5,13 +5,16 @@
 //! DIR/addresses.json                  where the authorities listen
 //! DIR/authorities/NAME/node.toml      an authority's configuration
 //! DIR/authorities/NAME/key            its key: move the folder to its machine, and keep it there
+//! DIR/authorities/NAME/data/          its data: empty, and made here, so that it may sign at once
 //! DIR/members/NAME.key                the keys of organisations and publishers
 //! ```
 
 use crate::config::{CONFIG_FILE, NodeConfig, Pace};
 use crate::files::{self, FileError};
-use kerbholz_client::network::{ADDRESSES_FILE, GENESIS_FILE};
+use crate::storage::{DiskStorage, StorageError};
+use kerbholz_client::network::{ADDRESSES_FILE, GENESIS_FILE, committee};
 use kerbholz_client::session::now;
+use kerbholz_consensus::{CommitteeError, PublicKey};
 use kerbholz_ledger::genesis::{
     GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisError, GenesisMember,
 };
@@ -19,6 +22,9 @@ use kerbholz_ledger::keys::Keypair;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
+
+/// Name of the folder for an authority's data, in the authority's.
+const DATA: &str = "data";
 
 /// What a new network is to be like.
 #[derive(Clone, Debug)]
@@ -50,6 +56,12 @@ pub enum SetupError {
     /// What was asked for makes no genesis.
     #[error(transparent)]
     Genesis(#[from] GenesisError),
+    /// The genesis makes no committee.
+    #[error("the genesis makes no committee: {0}")]
+    Committee(#[from] CommitteeError),
+    /// A data directory.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     /// A name that cannot be part of a file's name.
     #[error("the name {0:?} cannot name a key file: leave out slashes and a leading dot")]
     Name(String),
@@ -99,6 +111,7 @@ impl Setup {
         let mut keys: Vec<(PathBuf, Keypair)> = Vec::new();
         let genesis = self.genesis(folder, &mut keys)?;
         genesis.validate()?;
+        let committee = committee(&genesis)?;
         // An organisation and a publisher of one name would share a file.
         let mut paths = BTreeSet::new();
         if let Some((path, _)) = keys.iter().find(|(path, _)| path.exists() || !paths.insert(path))
@@ -115,13 +128,16 @@ impl Setup {
                 name: authority.name.clone(),
                 network: "../..".into(),
                 key: "key".into(),
-                data: "data".into(),
+                data: DATA.into(),
                 listen: listen.clone(),
                 pace: self.pace,
             };
             let path = authority_folder(folder, &authority.name).join(CONFIG_FILE);
             files::write(&path, config_text(&config).as_bytes(), false)?;
             addresses.insert(authority.name.clone(), listen);
+            // A directory that a node does not find was lost: only this one was never signed by.
+            let data = authority_folder(folder, &authority.name).join(DATA);
+            DiskStorage::found(&data, committee.config(), PublicKey(*authority.key.as_bytes()))?;
         }
         files::write(&folder.join(ADDRESSES_FILE), json(&addresses).as_bytes(), false)?;
         files::write(&genesis_file, json(&genesis).as_bytes(), false)?;
@@ -220,7 +236,8 @@ fn json<T: serde::Serialize>(value: &T) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kerbholz_client::network::{Network, committee};
+    use crate::storage::Storage as _;
+    use kerbholz_client::network::Network;
 
     fn setup(port: Option<u16>) -> Setup {
         Setup {
@@ -248,6 +265,10 @@ mod tests {
             assert_eq!(files::read_key(&config.key).unwrap().public(), authority.key);
             assert_eq!(config.name, authority.name);
             assert_eq!(network.addresses(&authority.name).len(), 2);
+            let key = PublicKey(*authority.key.as_bytes());
+            let committee = committee(&genesis).unwrap();
+            let mut disk = DiskStorage::open(&config.data, committee.config(), key).unwrap();
+            assert!(!disk.recover().lost_log, "it may sign at once");
         }
         let key = files::read_key(&member_key(folder.path(), "buyer")).unwrap();
         assert_eq!(key.public(), genesis.organisations[1].owner_key);

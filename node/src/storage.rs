@@ -3,16 +3,19 @@
 //! [`Storage`] is the one trait; [`DiskStorage`] is for nodes, [`MemoryStorage`] for the
 //! simulator: it loses on a crash what was not synced. Three parts lie behind it:
 //!
-//! * the block log (`wal`): accepted blocks until a commit holds them, own ones synced;
-//! * the ledger (`segments`): committed blocks and checkpoints in order, durable before they are
-//!   acknowledged; an auditor reads a copy of it with [`SegmentReader`];
+//! * the block log (`wal`): accepted blocks until a commit holds them, own ones synced; each epoch
+//!   has its own, since rounds and indices begin anew;
+//! * the ledger (`segments`): committed blocks, checkpoints and the beginnings of epochs in order,
+//!   durable before they are acknowledged; an auditor reads a copy of it with [`SegmentReader`];
 //! * the state (`state`): derived rows in sled, rebuilt from the ledger when lost or damaged.
 //!
 //! Byte layouts: `docs/formats.md`, "Data directory".
 
 mod append;
+mod certified;
 mod directory;
 mod disk;
+mod epoch;
 mod error;
 mod frame;
 mod memory;
@@ -29,16 +32,17 @@ use std::sync::Arc;
 
 use kerbholz_consensus::{
     AuthorityIndex, Block, BlockDigest, BlockRef, Checkpoint, Commit, CommitHeader, Committee,
-    Round, UnverifiedBlock,
+    CommitteeConfig, Round, UnverifiedBlock,
 };
 pub use kerbholz_ledger::rows::{Read, Write};
 
 pub use self::directory::{DataDirectory, read_genesis};
 pub use self::disk::DiskStorage;
+pub use self::epoch::Epoch;
 pub use self::error::StorageError;
 pub use self::frame::FORMAT_VERSION;
 pub use self::memory::{MemoryStorage, Plug};
-pub use self::recovery::{RecoveryError, recovery};
+pub use self::recovery::{EpochStart, RecoveryError, recovery};
 pub use self::segments::{Ending, SegmentReader};
 pub use self::state::STATE_CACHE_BYTES;
 
@@ -160,6 +164,17 @@ pub enum LedgerEntry {
     Commit(StoredCommit),
     /// A quorum's signatures under a commit, and with it under every earlier one. Not verified.
     Checkpoint(Checkpoint),
+    /// The next epoch begins, on the commit and the checkpoint before (§10.3).
+    Epoch(CommitteeConfig),
+}
+
+/// How much one answer to [`Storage::certified`] should hold at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Commits.
+    pub commits: usize,
+    /// Encoded headers, in bytes.
+    pub bytes: usize,
 }
 
 /// Bytes that a crash tore or a disk spoilt, and that could be dropped without losing anything that
@@ -174,9 +189,11 @@ pub struct Damage {
     pub what: String,
 }
 
-/// What a node finds when it starts.
+/// What a node finds when it starts. What is said by round is of the newest epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
+    /// Every epoch of the ledger, from 0 on.
+    pub epochs: Vec<Epoch>,
     /// Index of the last commit in the ledger, 0 for none. [`Storage::commit`] reads it and those
     /// before it.
     pub last_commit: u64,
@@ -185,18 +202,29 @@ pub struct Recovered {
     pub applied_commit: Option<u64>,
     /// Why the state was given up and must be rebuilt from the ledger, if it was.
     pub rebuild: Option<String>,
-    /// Accepted blocks that no commit holds, in the order in which they were accepted.
+    /// Accepted blocks of the newest epoch that no commit holds, in the order in which they were
+    /// accepted.
     pub blocks: Vec<StoredBlock>,
-    /// The newest own block that was ever acknowledged as durable, committed or not.
+    /// The newest own block of the newest epoch that was ever acknowledged as durable, committed
+    /// or not.
     pub own_last: Option<RawBlock>,
+    /// Own blocks of the epoch before that no commit holds and none ever will: their payload is
+    /// to be offered again.
+    pub own_before: Vec<RawBlock>,
     /// The newest checkpoint of the ledger.
     pub checkpoint: Option<Checkpoint>,
     /// What was dropped. It concerns blocks of others, or what was never acknowledged.
     pub lost: Vec<Damage>,
+    /// Whether it is unknown what this node has signed: nothing may be signed before others were
+    /// asked (§8.5). It stays so until [`Storage::log_recovered`].
+    pub lost_log: bool,
 }
 
 /// What a node keeps. Writing needs `&mut self`; reading may go on beside it through
 /// [`rows`](Self::rows).
+///
+/// Rounds and indices mean something only within an epoch: what is asked for by them is answered
+/// from the newest epoch. A reference with its digest, or a commit's index, is of any epoch.
 ///
 /// Every method fails with a [`StorageError`] and then has changed nothing. After
 /// [`StorageError::Full`] the call may be repeated; after anything else the node should stop.
@@ -205,14 +233,18 @@ pub trait Storage: Send {
     /// consensus starts from.
     fn recover(&mut self) -> Recovered;
 
-    /// Appends accepted blocks to the block log. If own blocks are among them, they are durable on
-    /// return, and everything before them.
+    /// Appends accepted blocks of the newest epoch to the block log. If own blocks are among them,
+    /// they are durable on return, and everything before them.
     fn append_blocks(&mut self, blocks: &[StoredBlock]) -> Result<(), StorageError>;
 
-    /// Appends commits and checkpoints to the ledger, durable on return, and releases their blocks
-    /// from the block log. If it fails, a part may have been appended:
-    /// [`last_commit`](Self::last_commit) says which commits are in.
+    /// Appends entries to the ledger, durable on return, and releases the blocks of commits from
+    /// the block log. A new epoch begins with an empty block log, all at once or not at all. If it
+    /// fails, a part may have been appended: [`last_commit`](Self::last_commit) and
+    /// [`epochs`](Self::epochs) say what is in.
     fn append_ledger(&mut self, entries: &[LedgerEntry]) -> Result<(), StorageError>;
+
+    /// Every epoch of the ledger, from 0 on: never empty.
+    fn epochs(&self) -> &[Epoch];
 
     /// Index of the last commit in the ledger, 0 for none.
     fn last_commit(&self) -> u64;
@@ -231,19 +263,44 @@ pub trait Storage: Send {
     /// Read access to the rows, to be cloned to whoever serves queries.
     fn rows(&self) -> SharedRows;
 
-    /// The block, committed or not.
+    /// The block, committed or not; uncommitted ones of the newest epoch and the one before.
     fn block(&self, reference: &BlockRef) -> Result<Option<Vec<u8>>, StorageError>;
 
     /// Up to `limit` own blocks of rounds greater than `round`, ascending: what a peer that knows
-    /// them up to `round` lacks. Ask again from the last round given.
+    /// them up to `round` lacks. Ask again from the last round given. Nothing for a node that is
+    /// no authority of the newest epoch.
     fn own_blocks_after(&self, round: Round, limit: usize) -> Result<Vec<RawBlock>, StorageError>;
+
+    /// The newest block by this authority of a round greater than `above`, committed or not: what
+    /// is known of an author that has lost its log (§8.5). The search reads only as much of the
+    /// ledger as has blocks of such rounds.
+    fn newest_of(
+        &self,
+        author: AuthorityIndex,
+        above: Round,
+    ) -> Result<Option<RawBlock>, StorageError>;
+
+    /// Says that the newest own block is durable and was made knowing what was signed before: the
+    /// node need not ask others again at its next start (§8.5).
+    fn log_recovered(&mut self) -> Result<(), StorageError>;
 
     /// The newest checkpoint of the ledger.
     fn checkpoint(&self) -> Option<&Checkpoint>;
 
     /// The commit with its blocks.
     fn commit(&self, index: u64) -> Result<Option<StoredCommit>, StorageError>;
+
+    /// The commit's header; its blocks are not read.
+    fn commit_header(&self, index: u64) -> Result<Option<CommitHeader>, StorageError>;
+
+    /// The headers of the commits after `after`, up to the farthest one with a checkpoint that lies
+    /// within the limits, or up to the first one if that lies beyond; and that checkpoint (§6.5).
+    /// Never across the end of an epoch. `None` if the ledger has no later checkpoint.
+    fn certified(&self, after: u64, limits: Limits) -> Result<Option<Certified>, StorageError>;
 }
+
+/// Consecutive headers, and the checkpoint of the last of them.
+pub type Certified = (Vec<CommitHeader>, Checkpoint);
 
 /// Length of a block's reference in records, in bytes.
 const REFERENCE_LENGTH: usize = 42;

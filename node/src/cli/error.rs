@@ -111,12 +111,16 @@ impl CliError {
         match self {
             Self::Usage(_)
             | Self::Setup(
-                SetupError::Genesis(_) | SetupError::Name(_) | SetupError::Ports { .. },
+                SetupError::Genesis(_)
+                | SetupError::Committee(_)
+                | SetupError::Name(_)
+                | SetupError::Ports { .. },
             ) => USAGE,
             Self::Client(error) => client_exit_code(error),
             Self::Receipt(_) => UNVERIFIED,
             Self::File(_) | Self::NoKey { .. } | Self::NoAuthority { .. } => FILE,
-            Self::Network(_) | Self::Setup(SetupError::File(_)) | Self::Factors(_) => FILE,
+            Self::Network(_) | Self::Factors(_) => FILE,
+            Self::Setup(SetupError::File(_) | SetupError::Storage(_)) => FILE,
             // A full disk is found out while the node runs, too.
             Self::Node(NodeError::Driver(DriverError::Storage(_) | DriverError::Execute(_))) => {
                 FILE
@@ -137,7 +141,7 @@ const fn demo_exit_code(error: &DemoError) -> u8 {
         DemoError::Scenario(_)
         | DemoError::Io { .. }
         | DemoError::Network(_)
-        | DemoError::Setup(SetupError::File(_)) => FILE,
+        | DemoError::Setup(SetupError::File(_) | SetupError::Storage(_)) => FILE,
         DemoError::Stories(_) => USAGE,
         DemoError::Step { source, .. } => client_exit_code(source),
         DemoError::Audit { source, .. } => audit_exit_code(source),

@@ -40,7 +40,7 @@ fn covered(executor: &Executor) -> Option<(u64, u64)> {
 
 #[test]
 fn a_state_that_is_rebuilt_has_the_newest_checkpoint() {
-    let mut disk = MemoryStorage::new(testing::OWN);
+    let mut disk = testing::memory();
     // Two unreadable transactions in each commit but the first; checkpoints of 3 and 6.
     disk.append_ledger(&world().entries(1, 8)).unwrap();
     let executor = open(&storage(disk), None);
@@ -53,7 +53,7 @@ fn a_state_that_is_rebuilt_has_the_newest_checkpoint() {
 
 #[test]
 fn a_checkpoint_on_disk_that_has_no_row_gets_one_at_the_start() {
-    let mut disk = MemoryStorage::new(testing::OWN);
+    let mut disk = testing::memory();
     disk.append_ledger(&[1, 2, 3, 4, 5].map(|index| world().entry(index))).unwrap();
     let storage = storage(disk);
     assert_eq!(covered(&open(&storage, None)), None);
@@ -64,7 +64,7 @@ fn a_checkpoint_on_disk_that_has_no_row_gets_one_at_the_start() {
 
 #[test]
 fn a_checkpoint_after_a_restart_covers_what_was_executed_before() {
-    let mut disk = MemoryStorage::new(testing::OWN);
+    let mut disk = testing::memory();
     disk.append_ledger(&world().entries(1, 5)).unwrap();
     // Then one without payload: all of its blocks are silenced.
     let sixth = world().commit_at(6);
@@ -85,7 +85,7 @@ fn a_checkpoint_after_a_restart_covers_what_was_executed_before() {
 
 #[test]
 fn jobs_are_done_in_one_call_and_in_order() {
-    let storage = storage(MemoryStorage::new(testing::OWN));
+    let storage = storage(testing::memory());
     let mut executor = open(&storage, None);
     let commit = |index| Job::Commit(world().commit_at(index).clone());
     let jobs = vec![commit(1), commit(2), commit(3), Job::Checkpoint(world().checkpoint(3))];

@@ -2,13 +2,10 @@
 
 use super::Replica;
 use crate::executor::{ExecuteError, Executor, SharedStorage, lock};
-use crate::storage::{self, Recovered};
+use crate::storage::{self, EpochStart, Recovered};
 use kerbholz_client::ledger::genesis::Genesis;
 use kerbholz_client::ledger::rows::ReadError;
-use kerbholz_client::network::committee;
-use kerbholz_consensus::{
-    Action, CommitteeError, Consensus, Now, Parameters, RecoveryError, Signer,
-};
+use kerbholz_consensus::{Action, Consensus, Now, Parameters, RecoveryError, Signer};
 
 /// Who starts, and how.
 #[derive(Debug)]
@@ -24,9 +21,6 @@ pub struct Start<'a> {
 /// Why a storage is nothing to start from.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The genesis makes no committee.
-    #[error("the genesis makes no committee: {0}")]
-    Committee(#[from] CommitteeError),
     /// What the data directory holds is not what consensus could start from.
     #[error(transparent)]
     Recovery(#[from] storage::RecoveryError),
@@ -61,14 +55,14 @@ impl Opened {
     /// [`OpenError`]; nothing may be signed then.
     pub fn open(now: Now, storage: &SharedStorage, start: Start<'_>) -> Result<Self, OpenError> {
         let Start { genesis, signer, parameters } = start;
-        let committee = committee(genesis)?;
-        let (found, recovery) = {
+        let (found, newest) = {
             let mut storage = lock(storage);
             let found = storage.recover();
             report(&found);
-            let recovery = storage::recovery(&**storage, &found, &committee)?;
-            (found, recovery)
+            let newest = storage::recovery(&**storage, &found)?;
+            (found, newest)
         };
+        let EpochStart { committee, recovery, .. } = newest;
         let members = committee.clone();
         let executor = Executor::open(storage.clone(), members, genesis, found.applied_commit)?;
         let logged = recovery.blocks.clone();

@@ -1,5 +1,7 @@
 //! The data directory as a whole: created all at once or not at all, held by one process, of one
-//! network and one format version. Layout: `docs/formats.md`, "Data directory".
+//! network, one node and one format version. Layout: `docs/formats.md`, "Data directory".
+
+mod version;
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -7,63 +9,87 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use kerbholz_consensus::PublicKey;
+
+use self::version::VERSION;
+pub use self::version::read_genesis;
 use super::append::{TEMPORARY, create_whole, sync_directory};
 use super::error::{At, StorageError};
 use super::frame::FORMAT_VERSION;
 use super::watermark::Watermark;
 
-const VERSION: &str = "VERSION";
 const LOCK: &str = "LOCK";
-const WATERMARK: &str = "WATERMARK";
-const WAL: &str = "wal";
+const LOST_LOG: &str = "LOST-LOG";
+const LOGS: &str = "log";
 const LEDGER: &str = "ledger";
 const STATE: &str = "state";
+/// In the folder of each epoch's block log.
+pub(super) const WATERMARK: &str = "WATERMARK";
+/// Where format 1 had the block log of what is now epoch 0.
+const LOG_OF_FORMAT_1: &str = "wal";
 /// What a new directory may hold: our own, and what a fresh file system puts there.
-const EXPECTED_IN_NEW: [&str; 6] = [LOCK, WATERMARK, WAL, LEDGER, STATE, "lost+found"];
+const EXPECTED_IN_NEW: [&str; 6] = [LOCK, LOST_LOG, LOGS, LEDGER, STATE, "lost+found"];
+
+/// Whose a data directory is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// Digest of the network's genesis.
+    pub(super) genesis: [u8; 32],
+    /// The key of the node that signs by what it holds.
+    pub(super) key: PublicKey,
+}
 
 /// An opened data directory. While it lives, no other process can open it.
 #[derive(Debug)]
 pub struct DataDirectory {
     path: PathBuf,
-    genesis: [u8; 32],
+    identity: Identity,
+    /// It has the parts of the newest format, but not its `VERSION` yet.
+    older: bool,
     /// Held for its lock, which the system releases however the process ends.
     _lock: File,
 }
 
 impl DataDirectory {
-    /// Opens the data directory at `path` for the network with this genesis digest, creating it
-    /// if it does not exist or is empty.
-    ///
-    /// # Errors
-    ///
-    /// [`StorageError::InUse`], [`NewerVersion`](StorageError::NewerVersion),
-    /// [`OtherNetwork`](StorageError::OtherNetwork), [`Unknown`](StorageError::Unknown) if the
-    /// directory holds something else, [`Io`](StorageError::Io) if it cannot be written.
-    pub fn open(path: &Path, genesis: [u8; 32]) -> Result<Self, StorageError> {
-        let exists = path.join(VERSION).try_exists().at(path, "open")?;
-        if exists {
-            check_version(path, genesis)?;
+    /// Opens the data directory at `path`, or creates it if it does not exist or is empty. The
+    /// blocks signed with this key may then have been lost: it is marked so, before anything else.
+    pub(super) fn open(path: &Path, identity: Identity) -> Result<Self, StorageError> {
+        let lock = prepare(path)?;
+        let found = if version::exists(path)? { Some(version::read(path)?) } else { None };
+        if let Some(found) = &found {
+            found.check(path, identity)?;
         } else {
             check_empty(path)?;
-            create_directories(path)?;
+            create_whole(&path.join(LOST_LOG), LOST_LOG_TEXT)?;
+            create(path, identity)?;
         }
-        let lock = lock(path)?;
-        // Looked at again under the lock: two processes may have started together.
-        if path.join(VERSION).try_exists().at(path, "open")? {
-            check_version(path, genesis)?;
-        } else {
-            check_empty(path)?;
-            create(path, genesis)?;
+        let older = found.is_some_and(|found| found.format < u64::from(FORMAT_VERSION));
+        if older {
+            rename_parts(path)?;
         }
         remove_temporary(path)?;
-        for part in [WAL, LEDGER] {
+        for part in [LOGS, LEDGER] {
             let part = path.join(part);
-            if !part.is_dir() {
-                return Err(StorageError::Missing { path: part, what: "part of the ledger's log" });
+            if part == path.join(LEDGER) && !part.is_dir() {
+                return Err(StorageError::Missing { path: part, what: "the ledger" });
             }
             remove_temporary(&part)?;
         }
-        Ok(Self { path: path.into(), genesis, _lock: lock })
+        Ok(Self { path: path.into(), identity, older, _lock: lock })
+    }
+
+    /// Creates the data directory of a key that has signed nothing yet, as the setup of a network
+    /// does.
+    pub(super) fn found(path: &Path, identity: Identity) -> Result<Self, StorageError> {
+        let lock = prepare(path)?;
+        if version::exists(path)? {
+            return Err(StorageError::Exists { path: path.into() });
+        }
+        check_empty(path)?;
+        remove_file(&path.join(LOST_LOG))?;
+        create(path, identity)?;
+        remove_temporary(path)?;
+        Ok(Self { path: path.into(), identity, older: false, _lock: lock })
     }
 
     /// Where the directory is.
@@ -73,15 +99,81 @@ impl DataDirectory {
 
     /// Digest of the network's genesis.
     pub fn genesis(&self) -> [u8; 32] {
-        self.genesis
+        self.identity.genesis
     }
 
-    pub(super) fn watermark(&self) -> PathBuf {
-        self.path.join(WATERMARK)
+    /// Says that what was found is this node's own: an older format is now the newest.
+    pub(super) fn adopt(&mut self) -> Result<(), StorageError> {
+        if self.older {
+            version::write(&self.path, self.identity)?;
+            // It is still there if the log it belongs to was not.
+            remove_file(&self.path.join(WATERMARK))?;
+            self.older = false;
+        }
+        Ok(())
     }
 
-    pub(super) fn wal(&self) -> PathBuf {
-        self.path.join(WAL)
+    /// Whether it is unknown what was signed.
+    pub(super) fn is_log_lost(&self) -> Result<bool, StorageError> {
+        let path = self.path.join(LOST_LOG);
+        path.try_exists().at(&path, "open")
+    }
+
+    /// Marks that it is unknown what was signed, or that it is known again; durable on return.
+    pub(super) fn set_log_lost(&self, lost: bool) -> Result<(), StorageError> {
+        let path = self.path.join(LOST_LOG);
+        if lost {
+            return create_whole(&path, LOST_LOG_TEXT);
+        }
+        remove_file(&path)?;
+        sync_directory(&self.path)
+    }
+
+    /// The epochs that have a block log, ascending.
+    pub(super) fn logs(&self) -> Result<Vec<u64>, StorageError> {
+        let logs = self.path.join(LOGS);
+        let number = |name: &OsStr| {
+            let number = name.to_str()?.parse().ok()?;
+            (epoch_name(number).as_str() == name).then_some(number)
+        };
+        let names = entries(&logs)?.into_iter().filter(|name| !is_aside(name));
+        names
+            .map(|name| {
+                number(&name).ok_or_else(|| StorageError::Unknown { path: logs.join(&name) })
+            })
+            .collect()
+    }
+
+    /// Where the block log of an epoch is.
+    pub(super) fn log(&self, epoch: u64) -> PathBuf {
+        self.path.join(LOGS).join(epoch_name(epoch))
+    }
+
+    /// Creates the empty block log of an epoch, all at once. One that is there stays.
+    pub(super) fn create_log(&self, epoch: u64) -> Result<(), StorageError> {
+        create_log(&self.path, epoch)
+    }
+
+    /// Moves what is left of an epoch's block log aside, for inspection.
+    pub(super) fn set_log_aside(&self, epoch: u64) -> Result<(), StorageError> {
+        let log = self.log(epoch);
+        if !log.try_exists().at(&log, "open")? {
+            return Ok(());
+        }
+        let aside = log.with_extension(ASIDE);
+        remove_directory(&aside)?;
+        fs::rename(&log, &aside).at(&log, "move the rest of the block log aside")?;
+        sync_directory(&self.path.join(LOGS))
+    }
+
+    /// Deletes the block log of an epoch that is over.
+    pub(super) fn remove_log(&self, epoch: u64) -> Result<(), StorageError> {
+        let log = self.log(epoch);
+        // Its mark goes first otherwise, and a crash would leave a log that looks damaged.
+        let doomed = log.with_extension("tmp");
+        fs::rename(&log, &doomed).at(&log, "delete the block log")?;
+        remove_directory(&doomed)?;
+        sync_directory(&self.path.join(LOGS))
     }
 
     pub(super) fn ledger(&self) -> PathBuf {
@@ -93,65 +185,34 @@ impl DataDirectory {
     }
 }
 
+/// What the mark says to people; the program looks only at whether it is there.
+const LOST_LOG_TEXT: &[u8] =
+    b"This node does not know which blocks it has signed, and asks the other authorities first.\n";
+/// Extension of a block log that was given up.
+const ASIDE: &str = "lost";
+
+fn epoch_name(epoch: u64) -> String {
+    format!("{epoch:020}")
+}
+
+fn is_aside(name: &OsStr) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == ASIDE)
+}
+
 /// Where the segments of a data directory, or of a copy of one, are.
 pub(super) fn ledger_directory(data_directory: &Path) -> PathBuf {
     data_directory.join(LEDGER)
 }
 
-/// The genesis digest that a data directory, or a copy of one, was made for. Reads only.
-///
-/// # Errors
-///
-/// [`StorageError::Missing`] without a `VERSION` file, [`StorageError::NewerVersion`],
-/// [`StorageError::Damaged`].
-pub fn read_genesis(data_directory: &Path) -> Result<[u8; 32], StorageError> {
-    let path = data_directory.join(VERSION);
-    let text = match fs::read(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(StorageError::Missing { path, what: "the format and the network" });
-        }
-        read => read.at(&path, "read")?,
-    };
-    let text = String::from_utf8_lossy(&text);
-    let mut lines = text.lines();
-    let (title, version, genesis) = (lines.next(), lines.next(), lines.next());
-    if title != Some(TITLE) {
-        return Err(StorageError::damaged(&path, 0, "not the VERSION file of a data directory"));
+/// Creates the folder if it is not there, refuses one that is another's, and locks it.
+fn prepare(path: &Path) -> Result<File, StorageError> {
+    if version::exists(path)? {
+        version::read(path)?;
+    } else {
+        check_empty(path)?;
+        create_directories(path)?;
     }
-    let version = version.and_then(|line| line.strip_prefix("format ")?.parse::<u64>().ok());
-    if let Some(found) = version.filter(|found| *found > u64::from(FORMAT_VERSION)) {
-        let supported = FORMAT_VERSION.into();
-        return Err(StorageError::NewerVersion { path, found, supported });
-    }
-    let mut digest = [0; 32];
-    let decoded = genesis
-        .and_then(|line| line.strip_prefix("genesis "))
-        .is_some_and(|hex| hex::decode_to_slice(hex, &mut digest).is_ok());
-    // Rendering again and comparing leaves no byte unchecked.
-    if !decoded || version_text(digest) != text {
-        return Err(StorageError::damaged(&path, 0, "the VERSION file does not check"));
-    }
-    Ok(digest)
-}
-
-const TITLE: &str = "kerbholz data directory";
-
-fn version_text(genesis: [u8; 32]) -> String {
-    let body = format!("{TITLE}\nformat {FORMAT_VERSION}\ngenesis {}\n", hex::encode(genesis));
-    let checksum = crc32fast::hash(body.as_bytes());
-    format!("{body}checksum {checksum:08x}\n")
-}
-
-fn check_version(path: &Path, genesis: [u8; 32]) -> Result<(), StorageError> {
-    let found = read_genesis(path)?;
-    if found == genesis {
-        return Ok(());
-    }
-    Err(StorageError::OtherNetwork {
-        path: path.join(VERSION),
-        found: hex::encode(found),
-        expected: hex::encode(genesis),
-    })
+    lock(path)
 }
 
 /// Refuses a directory without `VERSION` that holds anything but an unfinished creation.
@@ -164,10 +225,15 @@ fn check_empty(path: &Path) -> Result<(), StorageError> {
         if !EXPECTED_IN_NEW.iter().any(|expected| OsStr::new(expected) == name) {
             return Err(StorageError::Unknown { path: entry });
         }
-        // Creation writes VERSION last and nothing into these before: data without it lost it.
-        if [WAL, LEDGER, STATE].iter().any(|part| OsStr::new(part) == name)
-            && !entries(&entry)?.is_empty()
-        {
+        // Creation writes VERSION last and next to nothing before: data without it lost it.
+        let is = |part: &str| OsStr::new(part) == name;
+        let holds = if is(LOGS) {
+            let begun = entries(&entry.join(epoch_name(0)))?;
+            begun.iter().any(|file| file != WATERMARK)
+        } else {
+            (is(LEDGER) || is(STATE)) && !entries(&entry)?.is_empty()
+        };
+        if holds {
             let path = path.join(VERSION);
             return Err(StorageError::Missing { path, what: "the format and the network" });
         }
@@ -186,13 +252,59 @@ fn create_directories(path: &Path) -> Result<(), StorageError> {
     }
 }
 
-fn create(path: &Path, genesis: [u8; 32]) -> Result<(), StorageError> {
-    for part in [WAL, LEDGER] {
+fn create(path: &Path, identity: Identity) -> Result<(), StorageError> {
+    for part in [LOGS, LEDGER] {
         let part = path.join(part);
         fs::create_dir_all(&part).at(&part, "create the directory")?;
     }
-    create_whole(&path.join(WATERMARK), &Watermark::initial_file())?;
-    create_whole(&path.join(VERSION), version_text(genesis).as_bytes())
+    create_log(path, 0)?;
+    version::write(path, identity)
+}
+
+fn create_log(data_directory: &Path, epoch: u64) -> Result<(), StorageError> {
+    let logs = data_directory.join(LOGS);
+    let log = logs.join(epoch_name(epoch));
+    if log.try_exists().at(&log, "open")? {
+        return Ok(());
+    }
+    let unfinished = log.with_extension("tmp");
+    remove_directory(&unfinished)?;
+    fs::create_dir_all(&unfinished).at(&unfinished, "create the directory")?;
+    create_whole(&unfinished.join(WATERMARK), &Watermark::initial_file())?;
+    fs::rename(&unfinished, &log).at(&log, "create")?;
+    sync_directory(&logs)?;
+    sync_directory(data_directory)
+}
+
+/// Puts the parts of format 1 where they are now. Repeated after a crash, it goes on.
+fn rename_parts(path: &Path) -> Result<(), StorageError> {
+    let logs = path.join(LOGS);
+    fs::create_dir_all(&logs).at(&logs, "create the directory")?;
+    let log = logs.join(epoch_name(0));
+    let parts = [(LOG_OF_FORMAT_1, log.clone()), (WATERMARK, log.join(WATERMARK))];
+    for (old, new) in parts {
+        let old = path.join(old);
+        let due = old.try_exists().at(&old, "open")? && !new.try_exists().at(&new, "open")?;
+        if due && new.parent().is_some_and(Path::is_dir) {
+            fs::rename(&old, &new).at(&old, "move into the folder of its epoch")?;
+        }
+    }
+    sync_directory(&logs)?;
+    sync_directory(path)
+}
+
+fn remove_file(path: &Path) -> Result<(), StorageError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed.at(path, "delete"),
+    }
+}
+
+fn remove_directory(path: &Path) -> Result<(), StorageError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed.at(path, "delete"),
+    }
 }
 
 fn lock(path: &Path) -> Result<File, StorageError> {
@@ -229,7 +341,11 @@ fn is_temporary(name: &OsStr) -> bool {
 fn remove_temporary(path: &Path) -> Result<(), StorageError> {
     for name in entries(path)?.into_iter().filter(|name| is_temporary(name)) {
         let leftover = path.join(name);
-        fs::remove_file(&leftover).at(&leftover, "remove the unfinished file")?;
+        if leftover.is_dir() {
+            remove_directory(&leftover)?;
+        } else {
+            fs::remove_file(&leftover).at(&leftover, "remove the unfinished file")?;
+        }
     }
     Ok(())
 }
@@ -249,7 +365,7 @@ pub(super) fn entries(path: &Path) -> Result<Vec<std::ffi::OsString>, StorageErr
 }
 
 /// The numbers of the files `<20 digits>.<extension>` in a directory, ascending. Anything else in
-/// it is refused by name: it is not ours, or a file of ours was renamed.
+/// it but a watermark is refused by name: it is not ours, or a file of ours was renamed.
 pub(super) fn numbered(path: &Path, extension: &str) -> Result<Vec<u64>, StorageError> {
     let number = |name: &OsStr| {
         let stem = name.to_str()?.strip_suffix(extension)?.strip_suffix('.')?;
@@ -258,7 +374,7 @@ pub(super) fn numbered(path: &Path, extension: &str) -> Result<Vec<u64>, Storage
     };
     entries(path)?
         .into_iter()
-        .filter(|name| !is_temporary(name))
+        .filter(|name| !is_temporary(name) && name != WATERMARK)
         .map(|name| number(&name).ok_or_else(|| StorageError::Unknown { path: path.join(&name) }))
         .collect()
 }

@@ -1,26 +1,34 @@
 //! [`Storage`] on disk: the data directory of a node.
 
+mod opening;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use kerbholz_consensus::{AuthorityIndex, BlockRef, Checkpoint, Round};
+use kerbholz_consensus::{
+    AuthorityIndex, BlockRef, Checkpoint, CommitHeader, CommitteeConfig, PublicKey, Round,
+};
 
-use super::directory::DataDirectory;
+use super::directory::{DataDirectory, Identity};
+use super::epoch::Epoch;
 use super::error::StorageError;
-use super::segments::{Location, Segments};
+use super::segments::{Location, Segments, check_order};
 use super::state::State;
 use super::wal::Wal;
-use super::watermark::Watermark;
 use super::{
-    LedgerEntry, RawBlock, Recovered, SharedRows, Storage, StoredBlock, StoredCommit, Write,
+    Certified, LedgerEntry, Limits, RawBlock, Recovered, SharedRows, Storage, StoredBlock,
+    StoredCommit, Write,
 };
 
 /// The data directory of a node, opened. Dropping it releases the directory at once; it needs no
 /// orderly end, since every start treats the last end as a crash.
 pub struct DiskStorage {
-    own: AuthorityIndex,
+    key: PublicKey,
+    /// The block log of the newest epoch.
     wal: Wal,
+    /// That of the epoch before, from which nothing is committed any more.
+    before: Option<Wal>,
     segments: Segments,
     state: State,
     recovered: Recovered,
@@ -29,55 +37,76 @@ pub struct DiskStorage {
 }
 
 impl DiskStorage {
-    /// Opens, or creates, the data directory at `path` for the authority `own` of the network with
-    /// this genesis digest, and repairs what a crash may have left.
+    /// Creates the data directory of a node that has never signed anything, as the setup of a
+    /// network does: it may sign at once.
     ///
     /// # Errors
     ///
-    /// What [`DataDirectory::open`] refuses; [`StorageError::Damaged`], [`StorageError::Missing`]
-    /// or [`StorageError::Lost`] if something that was acknowledged cannot be read. Nothing has
-    /// been changed then.
-    pub fn open(path: &Path, genesis: [u8; 32], own: AuthorityIndex) -> Result<Self, StorageError> {
-        let directory = DataDirectory::open(path, genesis)?;
-        let watermark = Watermark::open(&directory.watermark())?;
-        let (state, rebuild) = State::open(&directory.state())?;
-        let applied = state.applied_commit();
-        // Rows are written after their commit is durable, so the ledger reaches at least there.
-        let commit_min = watermark.marks().commit.max(applied.unwrap_or(0));
-        let (segments, torn) = Segments::open(&directory.ledger(), genesis, commit_min)?;
-        let (mut wal, blocks, mut lost) = Wal::open(&directory.wal(), genesis, watermark)?;
-        lost.extend(torn);
-        let own_last = wal.own_last()?;
-        if let Some(block) = own_last.as_ref().filter(|block| block.reference.author != own) {
-            let (found, expected) = (block.reference.author.0, own.0);
-            return Err(StorageError::OtherAuthority { path: directory.wal(), found, expected });
-        }
-        let mut pending = Vec::new();
-        for block in blocks {
-            if segments.locate(&block.reference)?.is_some() {
-                wal.committed([&block.reference]);
-            } else {
-                pending.push(block);
-            }
-        }
-        let last_commit = segments.last_commit();
-        let empty = (applied.is_none() && last_commit > 0)
-            .then(|| "there is no state, but a ledger".to_owned());
-        let recovered = Recovered {
-            last_commit,
-            applied_commit: applied,
-            rebuild: rebuild.or(empty),
-            blocks: pending,
-            own_last,
-            checkpoint: segments.checkpoint().cloned(),
-            lost,
-        };
-        Ok(Self { own, wal, segments, state, recovered, directory })
+    /// [`StorageError::Exists`] if there is one; else as [`open`](Self::open).
+    pub fn found(
+        path: &Path,
+        genesis: &CommitteeConfig,
+        key: PublicKey,
+    ) -> Result<(), StorageError> {
+        DataDirectory::found(path, Identity { genesis: genesis.network.0, key }).map(drop)
+    }
+
+    /// Opens the data directory at `path` of the node with this key, in the network with this
+    /// first epoch, and repairs what a crash may have left. A directory that is missing or empty,
+    /// or whose block log has vanished, is made good and says so in [`Recovered::lost_log`].
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::InUse`], [`NewerVersion`](StorageError::NewerVersion),
+    /// [`OtherNetwork`](StorageError::OtherNetwork),
+    /// [`OtherAuthority`](StorageError::OtherAuthority), [`Unknown`](StorageError::Unknown) if
+    /// the directory holds something else; [`StorageError::Damaged`], [`StorageError::Missing`] or
+    /// [`StorageError::Lost`] if something that was acknowledged cannot be read. Nothing that was
+    /// recorded has been changed then.
+    pub fn open(
+        path: &Path,
+        genesis: &CommitteeConfig,
+        key: PublicKey,
+    ) -> Result<Self, StorageError> {
+        let directory = DataDirectory::open(path, Identity { genesis: genesis.network.0, key })?;
+        opening::open(directory, genesis, key)
     }
 
     /// The directory.
     pub fn directory(&self) -> &DataDirectory {
         &self.directory
+    }
+
+    /// Who this node is in the newest epoch; `None` if it only follows.
+    fn own(&self) -> Option<AuthorityIndex> {
+        self.segments.epochs().last()?.index_of(&self.key)
+    }
+
+    /// Appends commits and checkpoints, and releases the blocks of the commits that are in.
+    fn append_run(&mut self, entries: &[LedgerEntry]) -> Result<(), StorageError> {
+        let appended = self.segments.append(entries);
+        let last = self.segments.last_commit();
+        for entry in entries {
+            if let LedgerEntry::Commit(commit) = entry
+                && commit.index() <= last
+            {
+                self.wal.committed(commit.blocks().iter().map(|block| &block.reference));
+            }
+        }
+        appended
+    }
+
+    /// Begins an epoch: its log is there before the ledger says so, and counts only after.
+    fn begin_epoch(&mut self, entry: &LedgerEntry, epoch: u64) -> Result<(), StorageError> {
+        self.directory.create_log(epoch)?;
+        let genesis = self.directory.genesis();
+        let (wal, ..) = Wal::open(&self.directory.log(epoch), genesis)?;
+        self.segments.append(std::slice::from_ref(entry))?;
+        self.before = Some(std::mem::replace(&mut self.wal, wal));
+        for over in self.directory.logs()?.into_iter().filter(|log| log + 1 < epoch) {
+            self.directory.remove_log(over)?;
+        }
+        Ok(())
     }
 }
 
@@ -91,17 +120,22 @@ impl Storage for DiskStorage {
     }
 
     fn append_ledger(&mut self, entries: &[LedgerEntry]) -> Result<(), StorageError> {
-        let appended = self.segments.append(entries);
-        let last = self.segments.last_commit();
-        for entry in entries {
-            if let LedgerEntry::Commit(commit) = entry
-                && commit.index() <= last
-            {
-                self.wal.committed(commit.blocks().iter().map(|block| &block.reference));
+        let (last, checkpoint) = (self.segments.last_commit(), self.segments.checkpoint());
+        check_order(entries, last, checkpoint, self.segments.epochs())?;
+        for run in entries.split_inclusive(|entry| matches!(entry, LedgerEntry::Epoch(_))) {
+            match run.split_last() {
+                Some((entry @ LedgerEntry::Epoch(config), before)) => {
+                    self.append_run(before)?;
+                    self.begin_epoch(entry, config.epoch)?;
+                }
+                _ => self.append_run(run)?,
             }
         }
-        appended?;
         self.wal.recycle()
+    }
+
+    fn epochs(&self) -> &[Epoch] {
+        self.segments.epochs()
     }
 
     fn last_commit(&self) -> u64 {
@@ -126,10 +160,12 @@ impl Storage for DiskStorage {
     }
 
     fn block(&self, reference: &BlockRef) -> Result<Option<Vec<u8>>, StorageError> {
-        match self.wal.block(reference)? {
-            Some(bytes) => Ok(Some(bytes)),
-            None => self.segments.block(reference),
+        for log in [Some(&self.wal), self.before.as_ref()].into_iter().flatten() {
+            if let Some(bytes) = log.block(reference)? {
+                return Ok(Some(bytes));
+            }
         }
+        self.segments.block(reference)
     }
 
     fn own_blocks_after(&self, round: Round, limit: usize) -> Result<Vec<RawBlock>, StorageError> {
@@ -137,7 +173,8 @@ impl Storage for DiskStorage {
             Wal(BlockRef),
             Segment(Location),
         }
-        let committed = self.segments.after(self.own, round, limit)?;
+        let Some(own) = self.own() else { return Ok(Vec::new()) };
+        let committed = self.segments.after(own, round, limit)?;
         let mut places: BTreeMap<Round, Place> =
             committed.into_iter().map(|(at, place)| (at, Place::Segment(place))).collect();
         for reference in self.wal.own_after(round).take(limit) {
@@ -156,12 +193,38 @@ impl Storage for DiskStorage {
         Ok(blocks)
     }
 
+    fn newest_of(
+        &self,
+        author: AuthorityIndex,
+        above: Round,
+    ) -> Result<Option<RawBlock>, StorageError> {
+        let live = self.wal.newest_of(author).filter(|block| block.round > above);
+        let floor = live.map_or(above, |block| block.round);
+        if let Some((_, location)) = self.segments.newest_of(author, floor)? {
+            return self.segments.read(location).map(Some);
+        }
+        let Some(reference) = live.copied() else { return Ok(None) };
+        Ok(self.wal.block(&reference)?.map(|bytes| RawBlock { reference, bytes }))
+    }
+
+    fn log_recovered(&mut self) -> Result<(), StorageError> {
+        self.directory.set_log_lost(false)
+    }
+
     fn checkpoint(&self) -> Option<&Checkpoint> {
         self.segments.checkpoint()
     }
 
     fn commit(&self, index: u64) -> Result<Option<StoredCommit>, StorageError> {
         self.segments.commit(index)
+    }
+
+    fn commit_header(&self, index: u64) -> Result<Option<CommitHeader>, StorageError> {
+        self.segments.header(index)
+    }
+
+    fn certified(&self, after: u64, limits: Limits) -> Result<Option<Certified>, StorageError> {
+        self.segments.certified(after, limits)
     }
 }
 

@@ -69,20 +69,26 @@ pub enum StorageError {
         /// Genesis digest of this network, in hexadecimal.
         expected: String,
     },
-    /// The directory is another authority's. Signing on would be done without knowing what this one
-    /// has signed already.
+    /// The directory is another node's. Signing on would be done without knowing what this one has
+    /// signed already.
     #[error(
-        "{}: holds the blocks that authority {found} made, not those of authority {expected}; give \
-         each authority its own directory",
+        "{}: holds the blocks of the node with key {found}, not of the one with key {expected}; \
+         give each node its own directory",
         path.display()
     )]
     OtherAuthority {
-        /// The directory with the blocks.
+        /// The file or directory that says so.
         path: PathBuf,
-        /// Whose they are, by the authority's index in the genesis.
-        found: u16,
-        /// Whose they should be.
-        expected: u16,
+        /// Key of the node whose directory it is.
+        found: String,
+        /// Key of the node that should use it.
+        expected: String,
+    },
+    /// A new directory was to be made where one is.
+    #[error("{}: there is a data directory already; choose another place", path.display())]
+    Exists {
+        /// The directory.
+        path: PathBuf,
     },
     /// Something lies here that Kerbholz did not put there.
     #[error("{}: not part of a Kerbholz data directory; move it away or choose an empty directory", path.display())]
@@ -133,6 +139,16 @@ pub enum StorageError {
         offered: u64,
         /// Index of the last commit recorded.
         last: u64,
+    },
+    /// The caller offered an epoch that cannot begin here.
+    #[error("epoch {epoch} cannot begin after commit {last}: {why}")]
+    NoEpoch {
+        /// Number of the epoch offered.
+        epoch: u64,
+        /// Index of the last commit recorded.
+        last: u64,
+        /// Why not.
+        why: String,
     },
     /// A record is larger than the format allows.
     #[error("a record of {length} bytes is larger than {limit} bytes")]

@@ -10,8 +10,10 @@ use std::path::Path;
 
 use super::error::StorageError;
 
-/// Newest version of the file formats that this program reads and the one that it writes.
-pub const FORMAT_VERSION: u16 = 1;
+/// Newest version of the file formats that this program reads, and the one that it writes.
+pub const FORMAT_VERSION: u16 = 2;
+/// Oldest version that this program reads. Version 1 had no epochs: all of it is epoch 0.
+pub(super) const FORMAT_OLDEST: u16 = 1;
 /// Longest body of a record, in bytes; checked before anything is allocated.
 pub(super) const BODY_MAX: usize = 64 << 20;
 /// Length of a record's header, in bytes.
@@ -34,12 +36,14 @@ pub(super) enum Kind {
     Checkpoint = 18,
     /// Segment: nothing follows but the trailer, the next segment continues.
     Close = 19,
+    /// Segment, before its first commit: a new epoch begins.
+    Epoch = 20,
 }
 
 impl Kind {
     fn decode(byte: u8) -> Option<Self> {
-        use Kind::{Block, Checkpoint, Close, Commit, End, ForeignBlock, OwnBlock};
-        [OwnBlock, ForeignBlock, End, Commit, Block, Checkpoint, Close]
+        use Kind::{Block, Checkpoint, Close, Commit, End, Epoch, ForeignBlock, OwnBlock};
+        [OwnBlock, ForeignBlock, End, Commit, Block, Checkpoint, Close, Epoch]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
     }
@@ -281,7 +285,7 @@ impl FileHeader {
         if checksum.to_le_bytes() != bytes[Self::LENGTH - 4..] {
             return Err(damaged("the header of the file does not match its checksum"));
         }
-        if version != u32::from(FORMAT_VERSION) {
+        if !(u32::from(FORMAT_OLDEST)..=u32::from(FORMAT_VERSION)).contains(&version) {
             return Err(StorageError::NewerVersion {
                 path: path.into(),
                 found: version.into(),

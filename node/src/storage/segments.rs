@@ -1,25 +1,30 @@
 //! The ledger: committed blocks and checkpoints in the order of the commits.
 //!
 //! Segments are append-only and chained by hash; each closed one ends on a checkpoint and carries
-//! an index of its commits and blocks. [`Segments`] appends and looks up, [`SegmentReader`] reads
+//! an index of its commits and blocks. An epoch begins with a segment. [`Segments`] appends and looks up, [`SegmentReader`] reads
 //! from first to last. What is read is checked; what does not check is named, never served.
 
 mod format;
 mod open;
 mod reader;
 mod scan;
+mod walk;
 
 use std::collections::VecDeque;
+use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kerbholz_consensus::{AuthorityIndex, BlockRef, Checkpoint, CommitHeader, Round};
+use kerbholz_consensus::{
+    AuthorityIndex, BlockRef, Checkpoint, CommitHeader, CommitteeConfig, Round,
+};
 
-use self::format::{Index, MAGIC, Trailer, key, path};
+use self::format::{Index, Key, MAGIC, Trailer, key, path};
 pub use self::reader::{Ending, SegmentReader};
 use self::scan::{decode_block, read_record};
 use super::append::{AppendFile, create_whole};
-use super::error::StorageError;
+use super::epoch::{self, Epoch};
+use super::error::{At, StorageError};
 use super::frame::{self, FRAME_HEADER, FileHeader, Kind};
 use super::{LedgerEntry, RawBlock, StoredCommit, encode_reference};
 
@@ -34,6 +39,7 @@ const CACHED_INDEXES: usize = 2;
 #[derive(Clone, Copy, Debug)]
 struct Closed {
     first: u64,
+    epoch: u64,
     trailer: Trailer,
 }
 
@@ -60,7 +66,8 @@ type IndexCache = Mutex<VecDeque<(u64, Arc<Index>)>>;
 /// The ledger, opened for appending.
 pub(super) struct Segments {
     directory: PathBuf,
-    genesis: [u8; 32],
+    /// In order, from 0; the last one is that of the open segment.
+    epochs: Vec<Epoch>,
     closed: Vec<Closed>,
     /// Absent only after the successor of a closed segment could not be created.
     open: Option<Open>,
@@ -80,6 +87,20 @@ struct Stage {
 }
 
 impl Segments {
+    /// Every epoch, from 0 on.
+    pub(super) fn epochs(&self) -> &[Epoch] {
+        &self.epochs
+    }
+
+    /// Number of the newest epoch.
+    fn epoch(&self) -> u64 {
+        self.epochs.last().map_or(0, Epoch::number)
+    }
+
+    fn genesis(&self) -> [u8; 32] {
+        self.epochs.first().map_or([0; 32], |epoch| epoch.config.network.0)
+    }
+
     /// Index of the last commit that is durable, 0 for none.
     pub(super) fn last_commit(&self) -> u64 {
         self.last_commit
@@ -93,13 +114,22 @@ impl Segments {
     /// Appends entries and makes them durable. On failure the entries that are in are whole, and
     /// [`last_commit`](Self::last_commit) says how far they reach.
     pub(super) fn append(&mut self, entries: &[LedgerEntry]) -> Result<(), StorageError> {
-        check_order(entries, self.last_commit)?;
+        check_order(entries, self.last_commit, self.checkpoint(), self.epochs())?;
         let mut stage = Stage::default();
         for entry in entries {
-            let start = self.opened()?.file.length();
+            if let LedgerEntry::Epoch(config) = entry {
+                self.write(std::mem::take(&mut stage))?;
+                self.begin_epoch(config)?;
+                continue;
+            }
+            let open = self.opened()?;
+            let start = open.file.length();
+            let commits = !(open.index.commits.is_empty() && stage.index.commits.is_empty());
             stage.push(start, entry)?;
             let length = start + stage.bytes.len() as u64;
-            let full = matches!(entry, LedgerEntry::Checkpoint(_)) && length >= self.target;
+            // The next segment is named by its first commit, so this one needs a commit, too.
+            let full =
+                matches!(entry, LedgerEntry::Checkpoint(_)) && length >= self.target && commits;
             if full || stage.bytes.len() >= STAGE_MAX {
                 self.write(std::mem::take(&mut stage))?;
             }
@@ -117,13 +147,47 @@ impl Segments {
         }
         let first = self.last_commit + 1;
         let previous = self.closed.last().map_or([0; 32], |closed| closed.trailer.hash);
-        let header = FileHeader { magic: MAGIC, genesis: self.genesis, first, previous }.encode();
+        let header = FileHeader { magic: MAGIC, genesis: self.genesis(), first, previous };
+        self.begin(first, &header.encode(), 0)
+    }
+
+    /// Makes a segment without commits the open one, in the place of any that is there.
+    fn begin(
+        &mut self,
+        first: u64,
+        content: &[u8],
+        checkpoint: u64,
+    ) -> Result<&mut Open, StorageError> {
         let path = path(&self.directory, first);
-        create_whole(&path, &header)?;
-        let file = AppendFile::open(&path, header.len() as u64)?;
+        create_whole(&path, content)?;
+        let file = AppendFile::open(&path, content.len() as u64)?;
         let mut hasher = blake3::Hasher::new();
-        hasher.update(&header);
-        Ok(self.open.insert(Open { first, file, hasher, index: Index::default(), checkpoint: 0 }))
+        hasher.update(content);
+        Ok(self.open.insert(Open { first, file, hasher, index: Index::default(), checkpoint }))
+    }
+
+    /// Begins an epoch on the last commit, whose checkpoint is the newest entry. The one step that
+    /// counts is the renaming of a whole file: a crash leaves either the old epoch or the new one.
+    fn begin_epoch(&mut self, config: &CommitteeConfig) -> Result<(), StorageError> {
+        if !self.opened()?.index.commits.is_empty() {
+            self.close()?;
+        }
+        // What is open now holds no commit, but perhaps the checkpoint on which the epoch builds.
+        let open = self.opened()?;
+        let (first, checkpoint, length) = (open.first, open.checkpoint, open.file.length());
+        let path = path(&self.directory, first);
+        let kept = fs::read(&path).at(&path, "read")?;
+        let kept = usize::try_from(length).ok().and_then(|length| kept.get(..length));
+        let kept = kept.and_then(|kept| kept.get(FileHeader::LENGTH..)).unwrap_or_default();
+        let previous = self.closed.last().map_or([0; 32], |closed| closed.trailer.hash);
+        let header = FileHeader { magic: MAGIC, genesis: self.genesis(), first, previous };
+        // A header of its own: the file may have been begun in an older format.
+        let mut content = [&header.encode(), kept].concat();
+        let offset = content.len() as u64;
+        frame::encode(&mut content, offset, Kind::Epoch, &[&config.encode()])?;
+        self.begin(first, &content, checkpoint)?;
+        self.epochs.push(Epoch { config: config.clone(), base: first.saturating_sub(1) });
+        Ok(())
     }
 
     fn write(&mut self, stage: Stage) -> Result<(), StorageError> {
@@ -155,14 +219,38 @@ impl Segments {
         frame::encode(&mut bytes, close, Kind::Close, &[&open.index.encode()])?;
         bytes.extend_from_slice(&trailer.encode());
         open.file.append_durably(&bytes)?;
-        let first = open.first;
-        self.closed.push(Closed { first, trailer });
+        let (first, epoch) = (open.first, self.epoch());
+        self.closed.push(Closed { first, epoch, trailer });
         self.open = None;
         self.opened().map(|_| ())
     }
 
     /// The commit with its blocks.
     pub(super) fn commit(&self, index: u64) -> Result<Option<StoredCommit>, StorageError> {
+        let Some((header, path, offset, mut next)) = self.read_header(index)? else {
+            return Ok(None);
+        };
+        let damaged = |what: &str| StorageError::damaged(&path, offset, what);
+        let mut blocks = Vec::new();
+        for reference in &header.blocks {
+            let body = read_record(&path, next, Kind::Block)?;
+            next += (FRAME_HEADER + body.len()) as u64;
+            let block = decode_block(&body).filter(|block| block.reference == *reference);
+            blocks.push(block.ok_or_else(|| damaged("another block than the commit lists"))?);
+        }
+        Ok(Some(StoredCommit { header, blocks }))
+    }
+
+    /// The commit's header.
+    pub(super) fn header(&self, index: u64) -> Result<Option<CommitHeader>, StorageError> {
+        Ok(self.read_header(index)?.map(|(header, ..)| header))
+    }
+
+    /// The header with its file, its offset, and where the next record begins.
+    fn read_header(
+        &self,
+        index: u64,
+    ) -> Result<Option<(CommitHeader, PathBuf, u64, u64)>, StorageError> {
         if index == 0 || index > self.last_commit {
             return Ok(None);
         }
@@ -174,15 +262,8 @@ impl Segments {
         if header.index != index {
             return Err(damaged("another commit than the index says"));
         }
-        let mut next = offset + (FRAME_HEADER + body.len()) as u64;
-        let mut blocks = Vec::new();
-        for reference in &header.blocks {
-            let body = read_record(&path, next, Kind::Block)?;
-            next += (FRAME_HEADER + body.len()) as u64;
-            let block = decode_block(&body).filter(|block| block.reference == *reference);
-            blocks.push(block.ok_or_else(|| damaged("another block than the commit lists"))?);
-        }
-        Ok(Some(StoredCommit { header, blocks }))
+        let next = offset + (FRAME_HEADER + body.len()) as u64;
+        Ok(Some((header, path, offset, next)))
     }
 
     fn commit_location(&self, index: u64) -> Result<Option<(u64, u64)>, StorageError> {
@@ -210,6 +291,10 @@ impl Segments {
         {
             return Ok(Some(Location { segment: open.first, offset: *offset }));
         }
+        // Whoever asks for one block of an old segment asks for more of them.
+        if let Some(location) = self.locate_in_cache(&key) {
+            return Ok(Some(location));
+        }
         let round = reference.round.0;
         for closed in self.closed.iter().rev() {
             let (low, high) = closed.trailer.rounds;
@@ -220,6 +305,15 @@ impl Segments {
             }
         }
         Ok(None)
+    }
+
+    fn locate_in_cache(&self, key: &Key) -> Option<Location> {
+        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let find = |(segment, index): &(u64, Arc<Index>)| {
+            let offset = *index.blocks.get(key)?;
+            Some(Location { segment: *segment, offset })
+        };
+        cache.iter().rev().find_map(find)
     }
 
     /// Reads the block at a location.
@@ -243,7 +337,8 @@ impl Segments {
         Ok(Some(block.bytes))
     }
 
-    /// Where the committed blocks of an author after a round are: the lowest `limit` by round.
+    /// Where the committed blocks of an author after a round of the newest epoch are: the lowest
+    /// `limit` by round.
     pub(super) fn after(
         &self,
         author: AuthorityIndex,
@@ -263,7 +358,8 @@ impl Segments {
             found.truncate(limit);
             found.last().filter(|_| found.len() == limit).map(|(at, _)| at.0)
         };
-        for (position, closed) in self.closed.iter().enumerate() {
+        let epoch = self.closed.partition_point(|closed| closed.epoch < self.epoch());
+        for (position, closed) in self.closed.iter().enumerate().skip(epoch) {
             if closed.trailer.rounds.1 <= round.0 {
                 continue;
             }
@@ -279,6 +375,37 @@ impl Segments {
             gather(open.first, &open.index);
         }
         Ok(found)
+    }
+
+    /// Where the newest committed block of an author is, of a round of the newest epoch greater
+    /// than `above`.
+    pub(super) fn newest_of(
+        &self,
+        author: AuthorityIndex,
+        above: Round,
+    ) -> Result<Option<(Round, Location)>, StorageError> {
+        let mut newest: Option<(Round, Location)> = None;
+        let mut gather = |segment: u64, index: &Index| {
+            let floor = newest.map_or(above, |(round, _)| round);
+            let range = (author, floor, [0xff; 16])..=(author, Round(u64::MAX), [0xff; 16]);
+            if let Some(((_, round, _), offset)) = index.blocks.range(range).next_back()
+                && *round > floor
+            {
+                newest = Some((*round, Location { segment, offset: *offset }));
+            }
+            newest.map_or(above, |(round, _)| round)
+        };
+        let mut floor = match &self.open {
+            Some(open) => gather(open.first, &open.index),
+            None => above,
+        };
+        let of_epoch = self.closed.iter().rev().take_while(|closed| closed.epoch == self.epoch());
+        for closed in of_epoch {
+            if closed.trailer.rounds.1 > floor.0 {
+                floor = gather(closed.first, &*self.index(closed)?);
+            }
+        }
+        Ok(newest)
     }
 
     /// The index of a closed segment, from memory or from its close record.
@@ -337,18 +464,37 @@ impl Stage {
                 self.checkpoint = Some((offset, checkpoint.clone()));
                 frame::encode(&mut self.bytes, offset, Kind::Checkpoint, &[&checkpoint.encode()])
             }
+            // It begins a file of its own.
+            LedgerEntry::Epoch(_) => Ok(()),
         }
     }
 }
 
 /// Refuses entries out of order before anything is written.
-pub(super) fn check_order(entries: &[LedgerEntry], mut last: u64) -> Result<(), StorageError> {
+pub(super) fn check_order<'a>(
+    entries: &'a [LedgerEntry],
+    mut last: u64,
+    checkpoint: Option<&Checkpoint>,
+    epochs: &'a [Epoch],
+) -> Result<(), StorageError> {
+    let mut checkpoint = checkpoint.map(|newest| newest.statement);
+    let mut config = epochs.last().map(|epoch| &epoch.config);
     for entry in entries {
         let (offered, fits) = match entry {
             LedgerEntry::Commit(commit) => (commit.index(), commit.index() == last + 1),
-            LedgerEntry::Checkpoint(checkpoint) => {
-                let index = checkpoint.statement.index;
+            LedgerEntry::Checkpoint(newer) => {
+                checkpoint = Some(newer.statement);
+                let index = newer.statement.index;
                 (index, index <= last)
+            }
+            LedgerEntry::Epoch(next) => {
+                let epoch = next.epoch;
+                if let Some(before) = config {
+                    epoch::follows(before, last, checkpoint, next)
+                        .map_err(|why| StorageError::NoEpoch { epoch, last, why })?;
+                }
+                config = Some(next);
+                (last, true)
             }
         };
         if !fits {

@@ -6,10 +6,10 @@ use std::sync::OnceLock;
 
 use kerbholz_consensus::{
     AuthorityIndex, Block, BlockRef, Checkpoint, Commit, CommitDigest, CommitHeader, Committee,
-    CommitteeConfig, Draft, NetworkId, Round, Signer, Statement, Timestamp, Vote,
+    CommitteeConfig, Draft, NetworkId, PublicKey, Round, Signer, Statement, Timestamp, Vote,
 };
 
-use super::{LedgerEntry, StoredBlock, StoredCommit};
+use super::{LedgerEntry, MemoryStorage, StoredBlock, StoredCommit};
 
 pub(super) const GENESIS: [u8; 32] = [9; 32];
 pub(crate) const OWN: AuthorityIndex = AuthorityIndex(0);
@@ -17,6 +17,10 @@ pub(crate) const OWN: AuthorityIndex = AuthorityIndex(0);
 /// A committee, a block of every authority for each round, and one commit for each round.
 pub(crate) struct World {
     pub(crate) committee: Committee,
+    /// Whose signers the authorities are.
+    signers: Vec<u16>,
+    /// Index, digest and time of the commit it builds on.
+    base: (u64, CommitDigest, u64),
     /// By round, from 1, then by author.
     rounds: Vec<Vec<Block>>,
     /// From 1.
@@ -29,6 +33,21 @@ pub(crate) fn world() -> &'static World {
     WORLD.get_or_init(|| World::new(2, 12))
 }
 
+/// The first epoch of the network that these tests open a storage of.
+pub(crate) fn genesis() -> &'static CommitteeConfig {
+    world().committee.config()
+}
+
+/// The key of an authority.
+pub(crate) fn key(index: u16) -> PublicKey {
+    signer(index).public_key()
+}
+
+/// The disk in memory of the authority [`OWN`].
+pub(crate) fn memory() -> MemoryStorage {
+    MemoryStorage::found(genesis(), key(OWN.0))
+}
+
 fn signer(index: u16) -> Signer {
     let mut seed = [7; 32];
     seed[..2].copy_from_slice(&index.to_le_bytes());
@@ -37,15 +56,33 @@ fn signer(index: u16) -> Signer {
 
 impl World {
     pub(crate) fn new(authorities: u16, rounds: u64) -> Self {
+        Self::of_epoch(0, (0..authorities).collect(), rounds, (0, CommitDigest::NONE, 0))
+    }
+
+    /// The epoch after this one closed with the commit `last`.
+    pub(crate) fn next(&self, last: u64, signers: Vec<u16>, rounds: u64) -> Self {
+        let closing = self.commit_at(last);
+        let base = (last, closing.digest(), closing.time().0);
+        Self::of_epoch(self.committee.config().epoch + 1, signers, rounds, base)
+    }
+
+    fn of_epoch(
+        epoch: u64,
+        signers: Vec<u16>,
+        rounds: u64,
+        base: (u64, CommitDigest, u64),
+    ) -> Self {
         let committee = Committee::new(CommitteeConfig {
-            network: NetworkId([1; 32]),
-            epoch: 0,
-            authorities: (0..authorities).map(|index| signer(index).public_key()).collect(),
+            network: NetworkId(GENESIS),
+            epoch,
+            authorities: signers.iter().map(|index| signer(*index).public_key()).collect(),
             gc_depth: Committee::GC_DEPTH_MIN,
-            previous: CommitDigest::NONE,
+            previous: base.1,
         });
         let committee = committee.unwrap();
-        let mut world = Self { committee, rounds: Vec::new(), commits: Vec::new() };
+        let authorities = signers.len() as u16;
+        let (blocks, commits) = (Vec::new(), Vec::new());
+        let mut world = Self { committee, signers, base, rounds: blocks, commits };
         for round in 1..=rounds {
             let parents = match world.rounds.last() {
                 Some(blocks) => blocks.iter().map(Block::reference).collect(),
@@ -65,12 +102,13 @@ impl World {
         let item = format!("item of authority {author} in round {round}").into_bytes();
         let draft = Draft {
             round: Round(round),
-            timestamp: Timestamp(1_000 * round),
+            timestamp: Timestamp(self.base.2 + 1_000 * round),
             parents,
             payload: if round == 1 { vec![] } else { vec![item] },
             ..Draft::default()
         };
-        draft.sign(&self.committee, AuthorityIndex(author), &signer(author)).unwrap()
+        let signer = signer(self.signers[usize::from(author)]);
+        draft.sign(&self.committee, AuthorityIndex(author), &signer).unwrap()
     }
 
     fn commit(&mut self, round: u64) {
@@ -78,10 +116,10 @@ impl World {
         blocks.sort_by_key(Block::reference);
         let blocks_listed: Vec<_> = blocks.iter().map(Block::reference).collect();
         let header = CommitHeader {
-            index: round,
-            previous: self.commits.last().map_or(CommitDigest::NONE, Commit::digest),
+            index: self.base.0 + round,
+            previous: self.commits.last().map_or(self.base.1, Commit::digest),
             leader: *blocks_listed.last().unwrap(),
-            time: Timestamp(1_000 * round),
+            time: Timestamp(self.base.2 + 1_000 * round),
             blocks: blocks_listed,
             silenced: vec![],
         };
@@ -97,7 +135,7 @@ impl World {
     }
 
     pub(crate) fn commit_at(&self, index: u64) -> &Commit {
-        &self.commits[index as usize - 1]
+        &self.commits[(index - self.base.0) as usize - 1]
     }
 
     pub(crate) fn entry(&self, index: u64) -> LedgerEntry {
@@ -112,9 +150,15 @@ impl World {
             state_digest: [4; 32],
         };
         let sign = |index: AuthorityIndex| {
-            (index, Vote::sign(statement, &self.committee, &signer(index.0)).signature)
+            let signer = signer(self.signers[index.position()]);
+            (index, Vote::sign(statement, &self.committee, &signer).signature)
         };
         Checkpoint { statement, signatures: self.committee.authorities().map(sign).collect() }
+    }
+
+    /// The entry with which it begins.
+    pub(crate) fn beginning(&self) -> LedgerEntry {
+        LedgerEntry::Epoch(self.committee.config().clone())
     }
 
     /// The commits from one index to another, every third followed by its checkpoint.

@@ -1,4 +1,4 @@
-//! The write-ahead log: accepted blocks that no commit holds yet.
+//! The write-ahead log of one epoch: accepted blocks that no commit holds yet.
 //!
 //! Own blocks are durable before [`Wal::append`] returns, because a node that forgets one could
 //! sign another for the same round. Blocks of others are not synced: they can be fetched again.
@@ -12,11 +12,11 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use kerbholz_consensus::{BlockRef, Round};
+use kerbholz_consensus::{AuthorityIndex, BlockRef, Round};
 
 use self::recovery::Recovered;
 use super::append::{AppendFile, create_whole, sync_directory};
-use super::directory::numbered_name;
+use super::directory::{WATERMARK, numbered_name};
 use super::error::{At, StorageError};
 use super::frame::{self, FRAME_HEADER, FileHeader, Kind};
 use super::watermark::{Marks, Watermark};
@@ -61,8 +61,8 @@ impl Wal {
     pub(super) fn open(
         directory: &Path,
         genesis: [u8; 32],
-        watermark: Watermark,
     ) -> Result<(Self, Vec<StoredBlock>, Vec<Damage>), StorageError> {
+        let watermark = Watermark::open(&directory.join(WATERMARK))?;
         let marks = watermark.marks();
         let Recovered { blocks, last, lost } = recovery::recover(directory, genesis, marks)?;
         let (active_number, length, ended) = match last {
@@ -96,7 +96,7 @@ impl Wal {
         Ok((wal, stored, lost))
     }
 
-    /// What the logs hold durably.
+    /// What this log and the ledger hold durably.
     pub(super) fn marks(&self) -> Marks {
         self.watermark.marks()
     }
@@ -145,6 +145,11 @@ impl Wal {
         let Some((reference, place)) = self.newest_own else { return Ok(None) };
         let bytes = self.read(&reference, place)?;
         Ok(Some(RawBlock { reference, bytes }))
+    }
+
+    /// The newest live block of an author.
+    pub(super) fn newest_of(&self, author: AuthorityIndex) -> Option<&BlockRef> {
+        self.live.keys().rev().find(|block| block.author == author)
     }
 
     /// References of live own blocks after `round`, ascending.

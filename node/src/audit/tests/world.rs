@@ -96,8 +96,9 @@ impl World {
                 entries.push(LedgerEntry::Checkpoint(world.checkpoint(index, &effects)));
             }
         }
-        let network = *world.genesis.network().as_bytes();
-        let mut storage = DiskStorage::open(&world.data(), network, AuthorityIndex(0)).unwrap();
+        let config = world.committee.config();
+        let key = config.authorities[0];
+        let mut storage = DiskStorage::open(&world.data(), config, key).unwrap();
         storage.append_ledger(&entries).unwrap();
         world
     }

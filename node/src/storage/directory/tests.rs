@@ -3,8 +3,10 @@
 use super::*;
 use crate::storage::testing::{GENESIS, files};
 
+const IDENTITY: Identity = Identity { genesis: GENESIS, key: PublicKey([7; 32]) };
+
 fn open(path: &Path) -> Result<DataDirectory, StorageError> {
-    DataDirectory::open(path, GENESIS)
+    DataDirectory::open(path, IDENTITY)
 }
 
 #[test]
@@ -15,15 +17,18 @@ fn a_directory_is_created_with_its_parents_and_opened_again() {
     assert_eq!(read_genesis(&path).unwrap(), GENESIS);
     drop(open(&path).unwrap());
     let names: Vec<_> = entries(&path).unwrap();
-    assert_eq!(names, ["LOCK", "VERSION", "WATERMARK", "ledger", "wal"]);
+    assert_eq!(names, ["LOCK", "LOST-LOG", "VERSION", "ledger", "log"]);
 }
 
 #[test]
 fn the_version_file_is_frozen() {
-    let expected = "kerbholz data directory\nformat 1\ngenesis \
-                    0909090909090909090909090909090909090909090909090909090909090909\nchecksum ";
-    let text = version_text(GENESIS);
-    assert_eq!(text.strip_prefix(expected), Some("6c629036\n"));
+    let (genesis, key) = ("09".repeat(32), "07".repeat(32));
+    let expected =
+        format!("kerbholz data directory\nformat 2\ngenesis {genesis}\nauthority {key}\nchecksum ");
+    let root = tempfile::tempdir().unwrap();
+    version::write(root.path(), IDENTITY).unwrap();
+    let text = fs::read_to_string(root.path().join(VERSION)).unwrap();
+    assert_eq!(text.strip_prefix(&expected), Some("51226956\n"));
 }
 
 #[test]
@@ -39,7 +44,9 @@ fn a_second_node_is_refused() {
 fn another_network_is_refused_and_both_are_named() {
     let root = tempfile::tempdir().unwrap();
     drop(open(root.path()).unwrap());
-    let error = DataDirectory::open(root.path(), [8; 32]).unwrap_err().to_string();
+    let error = DataDirectory::open(root.path(), Identity { genesis: [8; 32], ..IDENTITY })
+        .unwrap_err()
+        .to_string();
     assert!(error.contains(&"09".repeat(32)) && error.contains(&"08".repeat(32)), "{error}");
 }
 
@@ -48,10 +55,10 @@ fn a_newer_format_is_refused_whatever_follows() {
     let root = tempfile::tempdir().unwrap();
     drop(open(root.path()).unwrap());
     let version = root.path().join(VERSION);
-    fs::write(&version, "kerbholz data directory\nformat 2\nand more that we do not know\n")
+    fs::write(&version, "kerbholz data directory\nformat 3\nand more that we do not know\n")
         .unwrap();
     let refused = open(root.path());
-    assert!(matches!(refused, Err(StorageError::NewerVersion { found: 2, supported: 1, .. })));
+    assert!(matches!(refused, Err(StorageError::NewerVersion { found: 3, supported: 2, .. })));
 }
 
 #[test]
@@ -89,14 +96,14 @@ fn data_without_its_version_is_refused() {
     let root = tempfile::tempdir().unwrap();
     drop(open(root.path()).unwrap());
     fs::remove_file(root.path().join(VERSION)).unwrap();
-    fs::write(root.path().join("wal/00000000000000000001.wal"), "x").unwrap();
+    fs::write(root.path().join("log/00000000000000000000/00000000000000000001.wal"), "x").unwrap();
     assert!(matches!(open(root.path()), Err(StorageError::Missing { .. })));
 }
 
 #[test]
 fn a_creation_that_a_crash_stopped_is_finished() {
     let root = tempfile::tempdir().unwrap();
-    fs::create_dir(root.path().join(WAL)).unwrap();
+    fs::create_dir(root.path().join(LOGS)).unwrap();
     fs::write(root.path().join("VERSION.tmp"), "half").unwrap();
     drop(open(root.path()).unwrap());
     assert!(!root.path().join("VERSION.tmp").exists());

@@ -1,12 +1,15 @@
 //! The whole storage on a real disk: killed, damaged, mixed up.
 
-use super::super::testing::{GENESIS, OWN, World, files, flip, world};
+mod epochs;
+mod lost;
+
+use super::super::testing::{GENESIS, OWN, World, files, flip, genesis, key, world};
 use super::super::{Recovered, SegmentReader, recovery};
 use super::*;
 use std::fs;
 
 fn open(path: &Path) -> Result<DiskStorage, StorageError> {
-    DiskStorage::open(path, GENESIS, OWN)
+    DiskStorage::open(path, genesis(), key(OWN.0))
 }
 
 fn row(key: u8, value: u8) -> Write {
@@ -33,7 +36,9 @@ fn rounds(found: &Recovered) -> Vec<(u64, u16)> {
 fn a_node_that_was_killed_finds_everything_again() {
     let root = tempfile::tempdir().unwrap();
     let mut storage = open(root.path()).unwrap();
-    assert_eq!(storage.recover(), Recovered::default());
+    let epochs = vec![Epoch::first(genesis())];
+    let empty = Recovered { epochs, lost_log: true, ..Recovered::default() };
+    assert_eq!(storage.recover(), empty);
     fill(&mut storage);
     drop(storage);
     let mut storage = open(root.path()).unwrap();
@@ -41,7 +46,7 @@ fn a_node_that_was_killed_finds_everything_again() {
     assert_eq!((found.last_commit, found.applied_commit), (6, Some(6)));
     assert_eq!((&found.rebuild, &found.lost), (&None, &vec![]));
     assert_eq!(rounds(&found), [(7, 1), (7, 0), (8, 1), (8, 0)]);
-    let start = recovery(&storage, &found, &world().committee).unwrap();
+    let start = recovery(&storage, &found).unwrap().recovery;
     assert_eq!(start.commits.last(), Some(world().commit_at(6)));
     assert_eq!(start.own_last.as_ref(), Some(&world().round(8)[0]));
     assert_eq!(start.checkpoint, Some(world().checkpoint(6)));
@@ -52,12 +57,12 @@ fn a_node_that_was_killed_finds_everything_again() {
 fn the_directory_of_another_authority_is_refused() {
     let root = tempfile::tempdir().unwrap();
     fill(&mut open(root.path()).unwrap());
-    let other = AuthorityIndex(OWN.0 + 1);
-    let refused = DiskStorage::open(root.path(), GENESIS, other).map(drop);
-    assert!(
-        matches!(refused, Err(StorageError::OtherAuthority { found: 0, expected: 1, .. })),
-        "{refused:?}"
-    );
+    match DiskStorage::open(root.path(), genesis(), key(1)).map(drop) {
+        Err(StorageError::OtherAuthority { found, expected, .. }) => {
+            assert_eq!([found, expected], [key(0).to_string(), key(1).to_string()]);
+        }
+        opened => panic!("{opened:?}"),
+    }
     open(root.path()).unwrap();
 }
 
@@ -198,7 +203,7 @@ fn what_was_acknowledged_survives_a_kill() {
         assert_eq!(rows.len() as u64, applied);
         let own = found.own_last.clone().unwrap().reference.round.0;
         assert!(own >= done);
-        let start = recovery(&storage, &found, &world.committee).unwrap();
+        let start = recovery(&storage, &found).unwrap().recovery;
         assert_eq!(start.commits.last().unwrap().index(), found.last_commit);
         drop(storage);
         let mut reader = SegmentReader::open(root.path()).unwrap();

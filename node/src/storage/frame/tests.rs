@@ -26,13 +26,13 @@ fn the_file_header_is_frozen() {
 fn a_newer_header_is_refused_by_version_and_a_flipped_one_as_damaged() {
     let header = FileHeader { magic: *b"KBHZ-WAL", genesis: [9; 32], first: 7, previous: [0; 32] };
     let mut newer = header.encode();
-    newer[8] = 2;
+    newer[8] = 3;
     let checksum = crc32fast::hash(&newer[..84]).to_le_bytes();
     newer[84..].copy_from_slice(&checksum);
     let decode = |bytes: &[u8]| FileHeader::decode(Path::new("x"), *b"KBHZ-WAL", bytes);
     assert!(matches!(
         decode(&newer),
-        Err(StorageError::NewerVersion { found: 2, supported: 1, .. })
+        Err(StorageError::NewerVersion { found: 3, supported: 2, .. })
     ));
     for position in 0..FileHeader::LENGTH {
         let mut flipped = header.encode();

@@ -1,6 +1,6 @@
 //! The storage in memory loses what the disk may lose, and answers like it.
 
-use super::super::testing::{OWN, world};
+use super::super::testing::{OWN, genesis, key, memory, world};
 use super::*;
 
 fn row(key: u8, value: Option<u8>) -> Write {
@@ -9,7 +9,7 @@ fn row(key: u8, value: Option<u8>) -> Write {
 
 #[test]
 fn a_crash_loses_exactly_what_was_not_synced() {
-    let mut storage = MemoryStorage::new(OWN);
+    let mut storage = memory();
     storage.append_blocks(&[world().stored(1, 1)]).unwrap();
     storage.append_blocks(&[world().stored(0, 1)]).unwrap();
     storage.append_blocks(&[world().stored(1, 2)]).unwrap();
@@ -28,7 +28,7 @@ fn a_crash_loses_exactly_what_was_not_synced() {
 
 #[test]
 fn a_crash_takes_the_rows_back_to_the_last_sync() {
-    let mut storage = MemoryStorage::new(OWN);
+    let mut storage = memory();
     storage.append_ledger(&world().entries(1, 3)).unwrap();
     storage.apply(1, &[row(1, Some(1)), row(2, Some(1))]).unwrap();
     storage.sync_state().unwrap();
@@ -68,14 +68,13 @@ fn answers(storage: &mut dyn Storage) -> Vec<String> {
 #[test]
 fn memory_and_disk_answer_alike() {
     let root = tempfile::tempdir().unwrap();
-    let genesis = super::super::testing::GENESIS;
-    let mut disk = super::super::DiskStorage::open(root.path(), genesis, OWN).unwrap();
-    assert_eq!(answers(&mut disk), answers(&mut MemoryStorage::new(OWN)));
+    let mut disk = super::super::DiskStorage::open(root.path(), genesis(), key(OWN.0)).unwrap();
+    assert_eq!(answers(&mut disk), answers(&mut memory()));
 }
 
 #[test]
 fn forgetting_synced_blocks_syncs_no_others() {
-    let mut storage = MemoryStorage::new(OWN);
+    let mut storage = memory();
     storage.append_blocks(&[world().stored(1, 1), world().stored(0, 1)]).unwrap();
     storage.append_blocks(&[world().stored(1, 2)]).unwrap();
     storage.forget_through(Round(1)).unwrap();

@@ -7,28 +7,30 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use kerbholz_consensus::Checkpoint;
+use kerbholz_consensus::{Checkpoint, CommitteeConfig};
 
 use super::super::Damage;
 use super::super::append::AppendFile;
 use super::super::directory::numbered;
+use super::super::epoch::Epoch;
 use super::super::error::{At, StorageError};
 use super::super::frame::{FileHeader, Kind};
-use super::format::{EXTENSION, Ends, Index, MAGIC, path, read_ends};
-use super::scan::{SegmentScan, Step, read_record};
+use super::format::{EXTENSION, Ends, Index, MAGIC, Trailer, path, read_ends};
+use super::scan::{SegmentScan, Step, read_epoch, read_record};
 use super::{Closed, Open, SEGMENT_TARGET, Segments};
 
 impl Segments {
-    /// Opens the ledger in `directory`, whose commits must reach at least `commit_min`: what was
-    /// acknowledged for certain. An incomplete entry at its end is cut off and reported.
+    /// Opens the ledger in `directory` of the network with this first epoch. Its commits must reach
+    /// at least `commit_min`: what was acknowledged for certain. An incomplete entry at its end is
+    /// cut off and reported.
     pub(in super::super) fn open(
         directory: &Path,
-        genesis: [u8; 32],
+        genesis: &CommitteeConfig,
         commit_min: u64,
     ) -> Result<(Self, Option<Damage>), StorageError> {
         let mut segments = Self {
             directory: directory.into(),
-            genesis,
+            epochs: vec![Epoch::first(genesis)],
             closed: Vec::new(),
             open: None,
             last_commit: 0,
@@ -42,8 +44,9 @@ impl Segments {
             let path = path(directory, *number);
             let ends = read_ends(&path)?;
             segments.check_header(&path, &ends.header)?;
+            segments.admit_epoch(&path, *number, &ends)?;
             match ends.trailer {
-                Some(trailer) => segments.admit(Closed { first: *number, trailer }),
+                Some(trailer) => segments.admit(*number, trailer),
                 None if position + 1 == numbers.len() => tail = Some(Tail::read(&path, &ends)?),
                 None => {
                     let what = "the segment is not closed, though another one follows";
@@ -74,15 +77,32 @@ impl Segments {
             .map_err(|fault| StorageError::damaged(&path, offset, format!("a checkpoint: {fault}")))
     }
 
-    fn admit(&mut self, closed: Closed) {
-        self.last_commit = closed.trailer.last;
-        self.closed.push(closed);
+    fn admit(&mut self, first: u64, trailer: Trailer) {
+        self.last_commit = trailer.last;
+        let epoch = self.epoch();
+        self.closed.push(Closed { first, epoch, trailer });
+    }
+
+    /// Takes in the epoch that begins with a segment, if one does.
+    fn admit_epoch(&mut self, path: &Path, first: u64, ends: &Ends) -> Result<(), StorageError> {
+        let found = read_epoch(path, ends.length, ends.trailer.is_some())?;
+        let Some(config) = found else { return Ok(()) };
+        let newest = self.epochs.last().map(|epoch| &epoch.config);
+        let fits = newest.is_some_and(|newest| {
+            config.network == newest.network && config.epoch == newest.epoch.saturating_add(1)
+        });
+        if !fits {
+            let what = format!("epoch {} where another one belongs", config.epoch);
+            return Err(StorageError::damaged(path, FileHeader::LENGTH as u64, what));
+        }
+        self.epochs.push(Epoch { config, base: first.saturating_sub(1) });
+        Ok(())
     }
 
     fn check_header(&self, path: &Path, header: &FileHeader) -> Result<(), StorageError> {
         let first = self.last_commit + 1;
         let previous = self.closed.last().map_or([0; 32], |closed| closed.trailer.hash);
-        let expected = FileHeader { magic: MAGIC, genesis: self.genesis, first, previous };
+        let expected = FileHeader { magic: MAGIC, genesis: self.genesis(), first, previous };
         let name = self::path(&self.directory, first);
         if path != name {
             return Err(StorageError::Missing { path: name, what: "a segment of the ledger" });
@@ -90,11 +110,11 @@ impl Segments {
         if *header == expected {
             return Ok(());
         }
-        if header.genesis != self.genesis {
+        if header.genesis != self.genesis() {
             return Err(StorageError::OtherNetwork {
                 path: path.into(),
                 found: hex::encode(header.genesis),
-                expected: hex::encode(self.genesis),
+                expected: hex::encode(self.genesis()),
             });
         }
         let what = "the header does not continue the segment before it";

@@ -4,8 +4,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use kerbholz_consensus::{CommitteeConfig, NetworkId, Statement};
+
 use super::super::LedgerEntry;
 use super::super::directory::{entries, ledger_directory, numbered, read_genesis};
+use super::super::epoch::follows;
 use super::super::error::StorageError;
 use super::format::{EXTENSION, Trailer, path};
 use super::scan::{SegmentScan, Step};
@@ -61,6 +64,10 @@ pub struct SegmentReader {
     current: Option<SegmentScan>,
     /// Last commit and hash of the segment before the current one.
     previous: (u64, [u8; 32]),
+    /// What the next epoch must build on.
+    last_commit: u64,
+    checkpoint: Option<Statement>,
+    epoch: Option<CommitteeConfig>,
     position: (PathBuf, u64),
     ending: Option<Ending>,
     failed: bool,
@@ -94,6 +101,9 @@ impl SegmentReader {
             left,
             current: None,
             previous: (0, [0; 32]),
+            last_commit: 0,
+            checkpoint: None,
+            epoch: None,
             position,
             ending: None,
             failed: false,
@@ -153,13 +163,37 @@ impl SegmentReader {
             let step = scan.step()?;
             self.position = (scan.path().into(), scan.entry_offset());
             match step {
-                Step::Entry(entry) => return Ok(Some(entry)),
+                Step::Entry(entry) => {
+                    self.check_entry(&entry)?;
+                    return Ok(Some(entry));
+                }
                 Step::Closed(trailer) => self.turn_page(trailer)?,
                 Step::Torn { offset } => self.finish(Some(offset))?,
                 Step::End => self.finish(None)?,
             }
         }
         Ok(None)
+    }
+
+    /// Whether an epoch begins where one may.
+    fn check_entry(&mut self, entry: &LedgerEntry) -> Result<(), StorageError> {
+        match entry {
+            LedgerEntry::Commit(commit) => self.last_commit = commit.index(),
+            LedgerEntry::Checkpoint(newest) => self.checkpoint = Some(newest.statement),
+            LedgerEntry::Epoch(config) => {
+                // Of the first epoch nothing else is known here; its own name must do.
+                let first = CommitteeConfig {
+                    network: NetworkId(self.genesis),
+                    epoch: 0,
+                    ..config.clone()
+                };
+                let before = self.epoch.as_ref().unwrap_or(&first);
+                follows(before, self.last_commit, self.checkpoint, config)
+                    .map_err(|why| StorageError::damaged(&self.position.0, self.position.1, why))?;
+                self.epoch = Some(config.clone());
+            }
+        }
+        Ok(())
     }
 
     fn turn_page(&mut self, trailer: Trailer) -> Result<(), StorageError> {

@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use kerbholz_consensus::{Checkpoint, CommitHeader};
+use kerbholz_consensus::{Checkpoint, CommitHeader, CommitteeConfig};
 
 use super::super::error::{At, StorageError};
-use super::super::frame::{FRAME_HEADER, Fault, FileHeader, FrameStream, Kind};
+use super::super::frame::{FRAME_HEADER, Fault, FileHeader, FrameHeader, FrameStream, Kind};
 use super::super::{LedgerEntry, REFERENCE_LENGTH, RawBlock, StoredCommit, decode_reference};
 use super::format::{Index, MAGIC, Trailer, key};
 
@@ -105,6 +105,7 @@ impl SegmentScan {
             Some(Err(fault)) => return Err(self.damaged(offset, fault.describe())),
             Some(Ok(Kind::Commit)) => self.commit(offset)?,
             Some(Ok(Kind::Checkpoint)) => self.checkpoint(offset)?,
+            Some(Ok(Kind::Epoch)) => self.epoch(offset)?,
             Some(Ok(Kind::Close)) => return self.close(offset),
             Some(Ok(_)) => return Err(self.damaged(offset, "a record that does not belong here")),
         };
@@ -169,6 +170,16 @@ impl SegmentScan {
         Ok(Step::Entry(LedgerEntry::Checkpoint(checkpoint)))
     }
 
+    fn epoch(&mut self, offset: u64) -> Result<Step, StorageError> {
+        if !self.index.commits.is_empty() {
+            return Err(self.damaged(offset, "an epoch that begins inside a segment"));
+        }
+        let config = CommitteeConfig::decode(self.body())
+            .map_err(|fault| self.damaged(offset, format!("an epoch: {fault}")))?;
+        self.ends_on_checkpoint = false;
+        Ok(Step::Entry(LedgerEntry::Epoch(config)))
+    }
+
     /// Checks the close record and the trailer behind it against everything read.
     fn close(&mut self, offset: u64) -> Result<Step, StorageError> {
         let index_matches = self.body() == self.index.encode();
@@ -207,6 +218,37 @@ impl SegmentScan {
 pub(super) fn decode_block(body: &[u8]) -> Option<RawBlock> {
     let (reference, bytes) = body.split_first_chunk::<REFERENCE_LENGTH>()?;
     Some(RawBlock { reference: decode_reference(reference), bytes: bytes.to_vec() })
+}
+
+/// The epoch that begins with the segment at `path`, if one does. Only records before the first
+/// commit are read. The first record of a segment that is not closed may be torn.
+pub(super) fn read_epoch(
+    path: &Path,
+    length: u64,
+    closed: bool,
+) -> Result<Option<CommitteeConfig>, StorageError> {
+    let mut file = File::open(path).at(path, "open")?;
+    let mut offset = FileHeader::LENGTH as u64;
+    while offset.saturating_add(FRAME_HEADER as u64) <= length {
+        let mut header = [0; FRAME_HEADER];
+        file.seek(SeekFrom::Start(offset)).at(path, "read")?;
+        file.read_exact(&mut header).at(path, "read")?;
+        let Some(header) = FrameHeader::decode(header, offset) else {
+            let damaged = || StorageError::damaged(path, offset, Fault::Header.describe());
+            return if closed { Err(damaged()) } else { Ok(None) };
+        };
+        match header.kind {
+            Kind::Checkpoint => offset += (FRAME_HEADER + header.length) as u64,
+            Kind::Epoch => {
+                let body = read_record(path, offset, Kind::Epoch)?;
+                return CommitteeConfig::decode(&body).map(Some).map_err(|fault| {
+                    StorageError::damaged(path, offset, format!("an epoch: {fault}"))
+                });
+            }
+            _ => break,
+        }
+    }
+    Ok(None)
 }
 
 /// Reads the record at `offset` of the file at `path`, which must be of this kind; its body.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::storage::append::testing::Disk;
-use crate::storage::testing::{GENESIS, OWN, World, copy, files, flip, truncate, world};
+use crate::storage::testing::{OWN, World, copy, files, flip, genesis, truncate, world};
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering::SeqCst;
@@ -17,7 +17,7 @@ fn ledger(directory: &Path) -> Segments {
 }
 
 fn open(directory: &Path, commit_min: u64) -> Result<Segments, StorageError> {
-    Segments::open(directory, GENESIS, commit_min).map(|(segments, _)| segments)
+    Segments::open(directory, genesis(), commit_min).map(|(segments, _)| segments)
 }
 
 /// Everything a reader gives, and how it ended.

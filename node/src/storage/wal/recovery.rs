@@ -21,6 +21,10 @@ use super::super::watermark::Marks;
 use super::super::{Damage, StoredBlock, encode_reference};
 use super::{EXTENSION, MAGIC, decode_body, header, path};
 
+/// What an operator can do. A backup would be worse: it lacks what was signed since.
+const ASK_OTHERS: &str = "move the folder of this log away, and start the node again: it then asks \
+                          the other authorities what it has signed";
+
 /// What is left of the log.
 pub(super) struct Recovered {
     /// Blocks with the number of their file and the offset of their record.
@@ -183,8 +187,7 @@ fn judge(directory: &Path, scans: &[Scan], marks: Marks) -> Result<(), StorageEr
         for gap in scan.gaps.iter().filter(|gap| !gap.foreign) {
             if newest_position > Some((scan.number, gap.offset)) || !reaches_mark {
                 let what = format!(
-                    "{}; own blocks that were sent may be lost with it - restore the directory \
-                     from a backup of this authority",
+                    "{}; own blocks that were sent may be lost with it - {ASK_OTHERS}",
                     gap.what
                 );
                 return Err(StorageError::damaged(&path(directory, scan.number), gap.offset, what));
@@ -196,7 +199,7 @@ fn judge(directory: &Path, scans: &[Scan], marks: Marks) -> Result<(), StorageEr
     }
     let what = format!(
         "the own block of round {} was sent, but the newest one here is of round {newest_round}: \
-         signing again could contradict it - restore the directory from a backup of this authority",
+         signing again could contradict it - {ASK_OTHERS}",
         marks.own_round
     );
     Err(StorageError::Lost { path: directory.into(), what })

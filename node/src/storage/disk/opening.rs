@@ -1,0 +1,170 @@
+//! Opening a data directory: which logs belong to which epoch, what a crash left between them, and
+//! what to do when the block log is gone.
+
+use std::collections::BTreeSet;
+
+use kerbholz_consensus::{CommitteeConfig, PublicKey};
+
+use super::super::directory::{DataDirectory, WATERMARK};
+use super::super::epoch::Epoch;
+use super::super::error::StorageError;
+use super::super::segments::Segments;
+use super::super::state::State;
+use super::super::wal::Wal;
+use super::super::watermark::Watermark;
+use super::super::{Damage, RawBlock, Recovered, StoredBlock};
+use super::DiskStorage;
+
+/// See [`DiskStorage::open`].
+pub(super) fn open(
+    mut directory: DataDirectory,
+    genesis: &CommitteeConfig,
+    key: PublicKey,
+) -> Result<DiskStorage, StorageError> {
+    let (state, rebuild) = State::open(&directory.state())?;
+    let applied = state.applied_commit();
+    // Rows are written after their commit is durable, so the ledger reaches at least there.
+    let commit_min = commit_mark(&directory)?.max(applied.unwrap_or(0));
+    let (segments, torn) = Segments::open(&directory.ledger(), genesis, commit_min)?;
+    let newest = segments.epochs().last().cloned().unwrap_or_else(|| Epoch::first(genesis));
+    settle_logs(&directory, newest.number())?;
+    let (mut wal, blocks, mut lost) = open_log(&directory, &segments, newest.number())?;
+    lost.extend(torn);
+    let own_last = wal.own_last()?;
+    check_author(&directory, &newest, key, own_last.as_ref())?;
+    let blocks = uncommitted(&mut wal, &segments, blocks)?;
+    let before = open_before(&directory, &segments, newest.number())?;
+    let (before, own_before) = before.map_or((None, Vec::new()), |(wal, own)| (Some(wal), own));
+    directory.adopt()?;
+    let last_commit = segments.last_commit();
+    let empty = (applied.is_none() && last_commit > 0)
+        .then(|| "there is no state, but a ledger".to_owned());
+    let recovered = Recovered {
+        epochs: segments.epochs().to_vec(),
+        last_commit,
+        applied_commit: applied,
+        rebuild: rebuild.or(empty),
+        blocks,
+        own_last,
+        own_before,
+        checkpoint: segments.checkpoint().cloned(),
+        lost,
+        lost_log: directory.is_log_lost()?,
+    };
+    Ok(DiskStorage { key, wal, before, segments, state, recovered, directory })
+}
+
+/// Up to where the logs say that the ledger reaches.
+fn commit_mark(directory: &DataDirectory) -> Result<u64, StorageError> {
+    let mut commit = 0;
+    for epoch in directory.logs()? {
+        match Watermark::open(&directory.log(epoch).join(WATERMARK)) {
+            Ok(watermark) => commit = watermark.marks().commit.max(commit),
+            Err(StorageError::Missing { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(commit)
+}
+
+/// Deletes the logs of epochs that are over, and one that was made for an epoch that a crash kept
+/// from beginning.
+fn settle_logs(directory: &DataDirectory, newest: u64) -> Result<(), StorageError> {
+    for epoch in directory.logs()? {
+        if epoch > newest {
+            let mark = Watermark::open(&directory.log(epoch).join(WATERMARK))?;
+            if mark.marks().own_round > 0 {
+                let what = format!(
+                    "blocks of epoch {epoch} were signed, but the ledger knows only epochs up to \
+                     {newest} - restore the ledger directory from a backup or from another \
+                     authority"
+                );
+                return Err(StorageError::Lost { path: directory.ledger(), what });
+            }
+        }
+        if epoch > newest || epoch + 1 < newest {
+            directory.remove_log(epoch)?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens the block log of an epoch with the blocks in it. If it is not all there, nobody knows any
+/// more what was signed: this is marked first, then a new log is begun.
+fn open_log(
+    directory: &DataDirectory,
+    segments: &Segments,
+    epoch: u64,
+) -> Result<(Wal, Vec<StoredBlock>, Vec<Damage>), StorageError> {
+    let (log, genesis) = (directory.log(epoch), directory.genesis());
+    match Wal::open(&log, genesis) {
+        Err(error @ (StorageError::Missing { .. } | StorageError::Lost { .. })) => {
+            let (commit, path) = (segments.last_commit(), log.display());
+            tracing::warn!(%path, commit, %error, "the log of what this node has signed is lost");
+            directory.set_log_lost(true)?;
+            directory.set_log_aside(epoch)?;
+            directory.create_log(epoch)?;
+            Wal::open(&log, genesis)
+        }
+        opened => opened,
+    }
+}
+
+/// The log of the epoch before, and the own blocks in it that no commit holds. Nothing depends on
+/// it but the convenience of those whose transactions are in them.
+fn open_before(
+    directory: &DataDirectory,
+    segments: &Segments,
+    newest: u64,
+) -> Result<Option<(Wal, Vec<RawBlock>)>, StorageError> {
+    let Some(epoch) = newest.checked_sub(1) else { return Ok(None) };
+    if !directory.logs()?.contains(&epoch) {
+        return Ok(None);
+    }
+    let (mut wal, blocks, _) = match Wal::open(&directory.log(epoch), directory.genesis()) {
+        Ok(opened) => opened,
+        Err(error) => {
+            tracing::warn!(%error, epoch, "transactions that waited when the epoch ended are lost");
+            return Ok(None);
+        }
+    };
+    let own = uncommitted(&mut wal, segments, blocks)?.into_iter().filter(|block| block.own);
+    let own = own.map(|block| RawBlock { reference: block.reference, bytes: block.bytes });
+    Ok(Some((wal, own.collect())))
+}
+
+/// Refuses a directory of the first format that is another authority's.
+fn check_author(
+    directory: &DataDirectory,
+    epoch: &Epoch,
+    key: PublicKey,
+    own_last: Option<&RawBlock>,
+) -> Result<(), StorageError> {
+    let Some(author) = own_last.map(|block| block.reference.author) else { return Ok(()) };
+    let of = epoch.config.authorities.get(author.position());
+    if of == Some(&key) {
+        return Ok(());
+    }
+    let found = of.map_or_else(|| format!("of authority {author}"), ToString::to_string);
+    let path = directory.log(epoch.number());
+    Err(StorageError::OtherAuthority { path, found, expected: key.to_string() })
+}
+
+/// The blocks of a log that no commit holds; the others are released.
+fn uncommitted(
+    wal: &mut Wal,
+    segments: &Segments,
+    blocks: Vec<StoredBlock>,
+) -> Result<Vec<StoredBlock>, StorageError> {
+    let mut pending = Vec::new();
+    let mut committed = BTreeSet::new();
+    for block in blocks {
+        if segments.locate(&block.reference)?.is_some() {
+            committed.insert(block.reference);
+        } else {
+            pending.push(block);
+        }
+    }
+    wal.committed(&committed);
+    Ok(pending)
+}
