@@ -9,8 +9,10 @@
 //! | --- | --- |
 //! | [`roles`], [`session`], [`order`], [`events`], [`receipt`], [`error`] | what an integrator uses |
 //! | [`network`] | the files that describe a network |
+//! | [`committees`] | who its authorities are, epoch by epoch, proved from the genesis |
 //! | [`protocol`], [`wire`], [`transport`], [`connection`] | the contract with the nodes |
 
+pub mod committees;
 pub mod connection;
 pub mod error;
 pub mod events;

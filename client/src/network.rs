@@ -4,9 +4,11 @@
 //! `addresses.json` (changes with every move of a machine, proves nothing).
 
 use kerbholz_consensus::{CommitDigest, Committee, CommitteeConfig, CommitteeError, PublicKey};
-use kerbholz_ledger::genesis::{Genesis, GenesisAuthority, GenesisError};
+use kerbholz_ledger::committee::Authority;
+use kerbholz_ledger::genesis::{Genesis, GenesisError};
 use kerbholz_ledger::id::NetworkId;
 use kerbholz_ledger::keys::Keypair;
+use kerbholz_ledger::rows::CommitteeRow;
 use libp2p::Multiaddr;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -121,13 +123,26 @@ impl Network {
 /// # Errors
 /// [`CommitteeError`] when the authorities' keys make no committee.
 pub fn committee(genesis: &Genesis) -> Result<Committee, CommitteeError> {
-    let key = |authority: &GenesisAuthority| PublicKey(*authority.key.as_bytes());
+    next_committee(genesis.network(), &genesis.committee(), CommitDigest::NONE)
+}
+
+/// The committee that the ledger decided for an epoch, which follows the commit of digest `closing`:
+/// the commit that [`CommitteeRow::decided_in`] names.
+///
+/// # Errors
+/// [`CommitteeError`] when the authorities' keys make no committee.
+pub fn next_committee(
+    network: NetworkId,
+    decided: &CommitteeRow,
+    closing: CommitDigest,
+) -> Result<Committee, CommitteeError> {
+    let key = |authority: &Authority| PublicKey(*authority.key.as_bytes());
     Committee::new(CommitteeConfig {
-        network: kerbholz_consensus::NetworkId(*genesis.network().as_bytes()),
-        epoch: 0,
-        authorities: genesis.authorities.iter().map(key).collect(),
+        network: kerbholz_consensus::NetworkId(*network.as_bytes()),
+        epoch: decided.epoch.get(),
+        authorities: decided.authorities.iter().map(key).collect(),
         gc_depth: Committee::GC_DEPTH,
-        previous: CommitDigest::NONE,
+        previous: closing,
     })
 }
 

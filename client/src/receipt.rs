@@ -1,7 +1,7 @@
 //! Receipts: proof that a transaction is in the ledger, with its result and the rows it changed,
 //! verified offline with nothing but the genesis.
 
-use crate::network::committee;
+use crate::committees::{Committees, EpochEnd, EpochEndError};
 use kerbholz_consensus::{Checkpoint, CheckpointError, CommitteeError};
 use kerbholz_ledger::codec::{self, DecodeError};
 use kerbholz_ledger::genesis::Genesis;
@@ -9,11 +9,14 @@ use kerbholz_ledger::receipt::{PROOF_BYTES_MAX, Proof, ProofError};
 use serde::{Deserialize, Serialize};
 
 /// Most bytes of an encoded receipt.
-pub const RECEIPT_BYTES_MAX: usize = PROOF_BYTES_MAX + Checkpoint::BYTES_MAX;
+pub const RECEIPT_BYTES_MAX: usize = 2 * PROOF_BYTES_MAX;
 
 /// A transaction, what became of it, its place in the log, and a quorum's word for the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
+    /// How each committee before the one that signed handed over to the next, from the genesis on;
+    /// empty in the first epoch.
+    pub epochs: Vec<EpochEnd>,
     /// The entry of the transaction log and its path to the log's root.
     pub proof: Proof,
     /// The quorum-signed root.
@@ -29,6 +32,19 @@ pub enum ReceiptError {
     /// The genesis makes no committee.
     #[error("the genesis makes no committee: {0}")]
     Committee(#[from] CommitteeError),
+    /// A change of committee is not proved.
+    #[error("the end of epoch {epoch} is not proved: {source}")]
+    EpochEnd {
+        /// Which epoch.
+        epoch: u64,
+        /// Why not.
+        source: EpochEndError,
+    },
+    /// More changes of committee than it takes.
+    #[error(
+        "the receipt shows changes of committee after its checkpoint: they do not belong to it"
+    )]
+    Superfluous,
     /// The checkpoint is not signed by a quorum of the network's authorities.
     #[error("the checkpoint is not this network's: {0}")]
     Checkpoint(#[from] CheckpointError),
@@ -41,19 +57,29 @@ pub enum ReceiptError {
 }
 
 impl Receipt {
-    /// Verifies everything: the signatures of a quorum of the genesis' authorities, the path from
-    /// the entry to the signed root, the transaction's signature, and the digest of its effects.
+    /// Verifies everything: that each committee from the genesis' on has decided the next, the
+    /// signatures of a quorum of the last, the path from the entry to the signed root, the
+    /// transaction's signature, and the digest of its effects. Returns the committees, of which the
+    /// last one signed.
     ///
     /// # Errors
     /// [`ReceiptError`] names what does not hold.
-    pub fn verify(&self, genesis: &Genesis) -> Result<(), ReceiptError> {
-        let committee = committee(genesis)?;
-        self.checkpoint.verify(&committee)?;
+    pub fn verify(&self, genesis: &Genesis) -> Result<Committees, ReceiptError> {
+        let mut committees = Committees::of_genesis(genesis)?;
+        for end in &self.epochs {
+            let epoch = committees.epoch().get();
+            let unproved = |source| ReceiptError::EpochEnd { epoch, source };
+            committees.advance(end).map_err(unproved)?;
+        }
+        if committees.epoch_of_commit(self.checkpoint.statement.index) != committees.epoch() {
+            return Err(ReceiptError::Superfluous);
+        }
+        self.checkpoint.verify(committees.current())?;
         let root = self.proof.log_root()?;
         if *root.as_bytes() != self.checkpoint.statement.log_root {
             return Err(ReceiptError::NotInLog);
         }
-        Ok(())
+        Ok(committees)
     }
 
     /// Canonical bytes: what is kept in a receipt file.

@@ -1,10 +1,11 @@
 //! Genesis: what everybody who takes part must agree on beforehand. The network's id is its hash.
 
 use crate::codec;
-use crate::committee::AUTHORITIES_MAX;
+use crate::committee::{AUTHORITIES_MAX, Authority};
 use crate::id::{MemberId, NetworkId, hash};
 use crate::keys::PublicKey;
-use crate::quantity::Timestamp;
+use crate::quantity::{CommitIndex, Epoch, Timestamp};
+use crate::rows::CommitteeRow;
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
@@ -160,6 +161,20 @@ impl Genesis {
         match keys.windows(2).find(|pair| pair[0] == pair[1]) {
             Some(pair) => Err(GenesisError::KeyTwice(pair[0])),
             None => Ok(()),
+        }
+    }
+
+    /// The committee of the first epoch. Where its authorities listen is said beside the genesis.
+    pub fn committee(&self) -> CommitteeRow {
+        let authority = |authority: &GenesisAuthority| Authority {
+            name: authority.name.clone(),
+            key: authority.key,
+            addresses: Vec::new(),
+        };
+        CommitteeRow {
+            epoch: Epoch::ZERO,
+            decided_in: CommitIndex::ZERO,
+            authorities: self.authorities.iter().map(authority).collect(),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::committee::CommitteeChange;
 use crate::factor::{Factor, FactorRef};
 use crate::id::{FactorSetId, LotId, MemberId, OrderId, TransactionId, TransformationId};
 use crate::keys::PublicKey;
-use crate::quantity::Epoch;
+use crate::quantity::{CommitIndex, Epoch};
 use crate::rows::{
     AccountRow, CommitteeRow, CurrencyRow, FactorSetRow, KeyRow, LedgerRow, LotRow, MemberRow,
     MeterRow, OrderRow, Origin, ProductRow, Read, ReadError, Table, TransactionRow,
@@ -70,6 +70,20 @@ pub fn committee(state: &dyn Read) -> Result<CommitteeRow, ReadError> {
 /// [`ReadError`] when the storage fails.
 pub fn committee_of(state: &dyn Read, epoch: Epoch) -> Result<Option<CommitteeRow>, ReadError> {
     read(state, &committee_key(epoch))
+}
+
+/// The epoch of a commit, by the committees decided so far.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails or there is no genesis.
+pub fn epoch_of(state: &dyn Read, commit: CommitIndex) -> Result<Epoch, ReadError> {
+    let mut committee = committee(state)?;
+    while committee.decided_in >= commit {
+        let Some(before) = committee.epoch.checked_sub(Epoch::new(1)) else { break };
+        let missing = || ReadError(alloc::format!("no committee of epoch {}", before.get()));
+        committee = committee_of(state, before)?.ok_or_else(missing)?;
+    }
+    Ok(committee.epoch)
 }
 
 /// A change of the committee that authorities vote for.

@@ -10,7 +10,9 @@ use crate::id::TransformationId;
 use crate::id::{Digest, LotId, OrderId, TransactionId};
 use crate::log::{self, Inclusion, InclusionError};
 use crate::rejection::Code;
-use crate::rows::{LotRow, OrderRow, Read, ReadError, Table, TransformationRow, Write};
+use crate::rows::{
+    CommitteeRow, LotRow, OrderRow, Read, ReadError, Table, TransformationRow, Write,
+};
 use crate::transaction::UnverifiedTransaction;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -163,6 +165,17 @@ impl Proof {
         &self,
     ) -> Result<Vec<(TransformationId, TransformationRow)>, ProofError> {
         self.rows(Table::Transformation, TransformationId::new)
+    }
+
+    /// The committee that was decided, if the proven rows hold one: the next epoch's.
+    ///
+    /// # Errors
+    /// [`ProofError::Row`] when the row cannot be read.
+    pub fn committee(&self) -> Result<Option<CommitteeRow>, ProofError> {
+        let of_table = |write: &&Write| write.key.first() == Some(&(Table::Committee as u8));
+        let found = self.executed.writes.iter().find(of_table);
+        let value = found.and_then(|write| write.value.as_ref());
+        value.map(|value| codec::decode_trusted(value).map_err(|_| ProofError::Row)).transpose()
     }
 
     /// An order among the proven rows, if it is there.

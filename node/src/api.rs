@@ -179,7 +179,10 @@ impl Service {
         }
         let transaction = (!found.transaction.is_empty()).then_some(found.transaction);
         let proof = Proof::of(&*self.rows, found.executed, transaction, covered.leaves)?;
-        Ok(Some(Receipt { proof, checkpoint: covered.checkpoint }))
+        let commit = CommitIndex::new(covered.checkpoint.statement.index);
+        let epoch = query::epoch_of(&*self.rows, commit)?;
+        let Some(epochs) = index::epoch_ends(&*self.rows, epoch)? else { return Ok(None) };
+        Ok(Some(Receipt { epochs, proof, checkpoint: covered.checkpoint }))
     }
 
     fn info(&self) -> NodeInfo {

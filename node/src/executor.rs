@@ -285,7 +285,9 @@ impl Executor {
         self.leaves = self.leaves.split_off(&index);
         let commit = self.progress.borrow().commit;
         let covered = Covered { checkpoint, leaves };
-        lock(&self.storage).apply(commit, &[index::covered_write(&covered)])?;
+        let mut writes = vec![index::covered_write(&covered)];
+        writes.extend(index::closed_write(&*self.rows, &covered.checkpoint)?);
+        lock(&self.storage).apply(commit, &writes)?;
         self.progress.send_modify(|progress| progress.checkpoint = index);
         Ok(())
     }

@@ -2,10 +2,14 @@
 //!
 //! They are derived like all rows and live in the same store, in tables the ledger never uses.
 
+use kerbholz_client::committees::EpochEnd;
 use kerbholz_client::ledger::codec;
 use kerbholz_client::ledger::execute::{Effects, Event, Executed};
 use kerbholz_client::ledger::id::{Digest, TransactionId};
-use kerbholz_client::ledger::rows::{Read, ReadError, Write};
+use kerbholz_client::ledger::quantity::Epoch;
+use kerbholz_client::ledger::query;
+use kerbholz_client::ledger::receipt::Proof;
+use kerbholz_client::ledger::rows::{Read, ReadError, Write, committee_key};
 use kerbholz_consensus::Checkpoint;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,6 +22,11 @@ const EVENTS: u8 = 0xe1;
 const COVERED: u8 = 0xe2;
 /// One row: [`Outcome`].
 const OUTCOME: u8 = 0xe3;
+
+/// Epoch (big endian) that has ended to [`Ended`].
+const ENDED: u8 = 0xe4;
+/// Epoch (big endian) that has ended to the checkpoint of its last commit.
+const CLOSED: u8 = 0xe5;
 
 /// Commits whose events are kept for those who resume; the ledger itself keeps everything.
 pub const EVENT_COMMITS_KEPT: u64 = 100_000;
@@ -52,6 +61,15 @@ pub struct Outcome {
     pub state_digest: Digest,
 }
 
+/// How an epoch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Ended {
+    /// The vote that decided.
+    transaction: TransactionId,
+    /// Leaves of the transaction log after the commit.
+    leaves: u64,
+}
+
 fn key(table: u8, id: &[u8]) -> Vec<u8> {
     [&[table], id].concat()
 }
@@ -83,6 +101,7 @@ pub fn writes(
         let key = key(RECEIVABLE, executed.id.as_bytes());
         writes.push(Write { key, value: Some(codec::encode(&row)) });
     }
+    writes.extend(ended_write(effects));
     if !effects.events.is_empty() {
         let commit = effects.commit.get();
         let value = Some(codec::encode(&effects.events));
@@ -93,6 +112,51 @@ pub fn writes(
         writes.extend(expired.map(|key| Write { key, value: None }));
     }
     Ok(writes)
+}
+
+/// Which vote ended the epoch, if the commit was its last.
+fn ended_write(effects: &Effects) -> Option<Write> {
+    let next = effects.next_committee.as_ref()?;
+    let row_key = committee_key(next.epoch);
+    let decides = |done: &&Executed| done.writes.iter().any(|write| write.key == row_key);
+    let transaction = effects.executed.iter().find(decides)?.id;
+    let ended = Ended { transaction, leaves: effects.log_leaves };
+    let epoch = next.epoch.checked_sub(Epoch::new(1))?;
+    let value = Some(codec::encode(&ended));
+    Some(Write { key: key(ENDED, &epoch.get().to_be_bytes()), value })
+}
+
+/// The row of the checkpoint that closed an epoch, if this is the one of the epoch before the
+/// present one.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails.
+pub fn closed_write(rows: &dyn Read, checkpoint: &Checkpoint) -> Result<Option<Write>, ReadError> {
+    let committee = query::committee(rows)?;
+    let Some(epoch) = committee.epoch.checked_sub(Epoch::new(1)) else { return Ok(None) };
+    if committee.decided_in.get() != checkpoint.statement.index {
+        return Ok(None);
+    }
+    let key = key(CLOSED, &epoch.get().to_be_bytes());
+    Ok(Some(Write { key, value: Some(codec::encode(checkpoint)) }))
+}
+
+/// The proof of how each epoch before this one ended; `None` when a checkpoint is not there yet.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails.
+pub fn epoch_ends(rows: &dyn Read, before: Epoch) -> Result<Option<Vec<EpochEnd>>, ReadError> {
+    let mut ends = Vec::new();
+    for epoch in 0..before.get() {
+        let epoch = epoch.to_be_bytes();
+        let checkpoint: Option<Checkpoint> = read(rows, &key(CLOSED, &epoch))?;
+        let ended: Option<Ended> = read(rows, &key(ENDED, &epoch))?;
+        let (Some(checkpoint), Some(ended)) = (checkpoint, ended) else { return Ok(None) };
+        let Some(vote) = receivable(rows, ended.transaction)? else { return Ok(None) };
+        let proof = Proof::of(rows, vote.executed, None, ended.leaves)?;
+        ends.push(EpochEnd { proof, checkpoint });
+    }
+    Ok(Some(ends))
 }
 
 /// The row of the newest checkpoint.
@@ -150,67 +214,4 @@ pub fn events(rows: &dyn Read, from: u64, commits: usize) -> Result<Vec<Event>, 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use kerbholz_client::ledger::execute::EventBody;
-    use kerbholz_client::ledger::memory::Memory;
-    use kerbholz_client::ledger::quantity::{CommitIndex, Timestamp};
-
-    /// A commit in which one transaction became final.
-    fn commit(rows: &mut Memory, commit: u64) {
-        let (id, leaf) = (TransactionId::new([commit as u8; 32]), commit);
-        let commit = CommitIndex::new(commit);
-        let body = EventBody::Final { result: Ok(()) };
-        let event = Event { commit, index: 0, time: Timestamp::ZERO, transaction: id, body };
-        let effects = Effects {
-            commit,
-            writes: vec![],
-            executed: vec![Executed { id, leaf, result: Ok(()), writes: vec![] }],
-            events: vec![event],
-            log_leaves: leaf + 1,
-            log_root: Digest::new([0; 32]),
-            state_digest: Digest::new([0; 32]),
-            next_committee: None,
-        };
-        let bytes: &[u8] = &[7];
-        let writes = writes(rows, &effects, &BTreeMap::from([(id, bytes)])).unwrap();
-        rows.apply(&writes);
-    }
-
-    fn kept(rows: &Memory) -> Vec<u64> {
-        let events = events(rows, 0, usize::MAX).unwrap();
-        events.iter().map(|event| event.commit.get()).collect()
-    }
-
-    #[test]
-    fn old_events_go_a_few_at_a_time_and_receipts_stay() {
-        let mut rows = Memory::default();
-        let late = EVENT_COMMITS_KEPT + 6;
-        (1..=6).for_each(|number| commit(&mut rows, number));
-        commit(&mut rows, EVENT_COMMITS_KEPT + 1);
-        assert_eq!(kept(&rows), [1, 2, 3, 4, 5, 6, EVENT_COMMITS_KEPT + 1], "all recent enough");
-        commit(&mut rows, late);
-        assert_eq!(kept(&rows), [5, 6, EVENT_COMMITS_KEPT + 1, late]);
-        commit(&mut rows, late + 1);
-        assert_eq!(kept(&rows), [EVENT_COMMITS_KEPT + 1, late, late + 1]);
-        let found = receivable(&rows, TransactionId::new([1; 32])).unwrap().unwrap();
-        assert_eq!((found.executed.leaf, found.transaction), (1, vec![7]));
-    }
-
-    #[test]
-    fn events_are_read_by_commits_from_a_place_on() {
-        let mut rows = Memory::default();
-        // Numbers whose little-endian order is another one.
-        for number in [1, 2, 256, 257, 65_536] {
-            commit(&mut rows, number);
-        }
-        let read = |from, commits| -> Vec<u64> {
-            let events = events(&rows, from, commits).unwrap();
-            events.iter().map(|event| event.commit.get()).collect()
-        };
-        assert_eq!(read(0, 3), [1, 2, 256]);
-        assert_eq!(read(3, 2), [256, 257]);
-        assert_eq!(read(258, 9), [65_536]);
-        assert_eq!(read(65_537, 9), [0; 0]);
-    }
-}
+mod tests;

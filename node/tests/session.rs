@@ -174,7 +174,7 @@ async fn a_receipt_of_something_else_is_none() {
             state_digest: [0; 32],
         };
         let checkpoint = Checkpoint { statement, signatures: Vec::new() };
-        Answer::Receipt(Box::new(Receipt { proof, checkpoint }))
+        Answer::Receipt(Box::new(Receipt { epochs: Vec::new(), proof, checkpoint }))
     };
     let stage = stage([other, other]).await;
     let error = stage.session.receipt(TransactionId::new([8; 32])).await.unwrap_err();

@@ -5,16 +5,14 @@ use super::members::member_keys;
 use super::overlay::Overlay;
 use super::run::state_digest;
 use crate::codec;
-use crate::committee::Authority;
 use crate::footprint::Footprint;
-use crate::genesis::{Genesis, GenesisAuthority, GenesisMember};
+use crate::genesis::{Genesis, GenesisMember};
 use crate::id::{Digest, MemberId};
 use crate::log;
 use crate::memory::Memory;
 use crate::quantity::{CommitIndex, Epoch, Minor};
 use crate::rows::{
-    CommitteeRow, CurrencyRow, LedgerRow, MemberKind, MemberRow, ReadError, Table, Write,
-    committee_key, key,
+    CurrencyRow, LedgerRow, MemberKind, MemberRow, ReadError, Table, Write, committee_key, key,
 };
 use alloc::vec::Vec;
 
@@ -47,22 +45,8 @@ pub fn genesis(genesis: &Genesis) -> Result<Effects, ReadError> {
         };
         state.put(key(Table::Currency, &[currency.code.as_bytes()]), &row);
     }
-    state.put(committee_key(Epoch::ZERO), &first_committee(genesis));
+    state.put(committee_key(Epoch::ZERO), &genesis.committee());
     Ok(effects(genesis, state.into_writes()))
-}
-
-/// The committee of the first epoch. Where its authorities listen is said beside the genesis.
-fn first_committee(genesis: &Genesis) -> CommitteeRow {
-    let authority = |authority: &GenesisAuthority| Authority {
-        name: authority.name.clone(),
-        key: authority.key,
-        addresses: Vec::new(),
-    };
-    CommitteeRow {
-        epoch: Epoch::ZERO,
-        decided_in: CommitIndex::ZERO,
-        authorities: genesis.authorities.iter().map(authority).collect(),
-    }
 }
 
 fn put_member(state: &mut Overlay<'_>, kind: MemberKind, member: &GenesisMember) {

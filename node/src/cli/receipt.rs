@@ -6,6 +6,7 @@ use super::find;
 use super::output::Report;
 use super::{amount, view};
 use clap::Subcommand;
+use kerbholz_client::committees::Committees;
 use kerbholz_client::ledger::genesis::Genesis;
 use kerbholz_client::ledger::id::TransactionId;
 use kerbholz_client::ledger::transaction::UnverifiedTransaction;
@@ -92,17 +93,22 @@ fn verify(file: &Path, genesis: &Path) -> Result<Report, CliError> {
     }
     let bytes = std::fs::read(file).map_err(failed)?;
     let receipt = Receipt::decode(&bytes)?;
-    receipt.verify(&genesis)?;
-    Ok(proven(&receipt, &genesis)?)
+    let committees = receipt.verify(&genesis)?;
+    Ok(proven(&receipt, &genesis, &committees)?)
 }
 
 /// What a verified receipt proves.
-fn proven(receipt: &Receipt, genesis: &Genesis) -> Result<Report, ReceiptError> {
+fn proven(
+    receipt: &Receipt,
+    genesis: &Genesis,
+    committees: &Committees,
+) -> Result<Report, ReceiptError> {
     let (executed, checkpoint) = (&receipt.proof.executed, &receipt.checkpoint);
+    let (epoch, authorities) = (committees.epoch().get(), committees.authorities());
     let signed: Vec<&str> = checkpoint
         .signatures
         .iter()
-        .filter_map(|(index, _)| genesis.authorities.get(usize::from(index.0)))
+        .filter_map(|(index, _)| authorities.get(usize::from(index.0)))
         .map(|authority| authority.name.as_str())
         .collect();
     let result = match executed.result {
@@ -125,10 +131,15 @@ fn proven(receipt: &Receipt, genesis: &Genesis) -> Result<Report, ReceiptError> 
         format!(
             "vouched for  {} of {} authorities: {}",
             signed.len(),
-            genesis.authorities.len(),
+            authorities.len(),
             signed.join(", ")
         ),
     ];
+    if epoch > 0 {
+        lines.push(format!(
+            "             the committee of epoch {epoch}, proved from the genesis on"
+        ));
+    }
     let mut orders: Vec<Value> = Vec::new();
     for (id, order) in receipt.proof.orders()? {
         let terms = &order.terms;
@@ -146,7 +157,7 @@ fn proven(receipt: &Receipt, genesis: &Genesis) -> Result<Report, ReceiptError> 
     let json = json!({
         "verified": true, "network": genesis.network(), "transaction": executed.id,
         "result": result, "signer": signer, "leaf": executed.leaf, "commit": commit,
-        "authorities": signed, "orders": orders, "lots": lots,
+        "authorities": signed, "epoch": epoch, "orders": orders, "lots": lots,
     });
     Ok(Report::new(lines.join("\n"), json))
 }
