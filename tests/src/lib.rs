@@ -1,3 +1,10 @@
-//! Whole-system tests of Kerbholz live in `tests/tests/`.
+//! Whole-system tests of Kerbholz live in `tests/tests/`; here is what they share.
+//!
+//! * [`simulator`] runs whole networks of real replicas from one seed; [`adversary`] has the liars by
+//!   name; [`oracle`] judges. How to run it: `docs/assurance.md`, "Simulation".
+//! * [`drill`] breaks networks of real processes.
 
+pub mod adversary;
 pub mod drill;
+pub mod oracle;
+pub mod simulator;

@@ -1,0 +1,80 @@
+//! What must be true at the end, when the network has behaved for long: everybody has everything.
+
+use super::World;
+use kerbholz_client::ledger::{balance, query};
+use kerbholz_node::executor::lock;
+
+/// How many commits the authorities may be apart, which go on with empty blocks.
+const APART_MAX: u64 = 3;
+
+impl World {
+    pub(super) fn end(&mut self) {
+        self.ends_together();
+        self.ends_with_every_transaction();
+        self.wakes_in_time();
+        let (stable_ms, busy_ms) = (self.plan.stable_from_ms, self.plan.busy_until_ms);
+        let settled_ms = stable_ms + self.plan.settling_ms();
+        self.oracle.end(settled_ms, busy_ms, &mut self.tally);
+    }
+
+    /// Restarted and lagging authorities have reached the tip.
+    fn ends_together(&mut self) {
+        let mut reached = Vec::new();
+        for (node, authority) in self.honest() {
+            let Some(running) = &authority.running else { continue };
+            reached.push((running.replica.consensus().status().commit_index, node));
+        }
+        let expected = self.honest().count();
+        let (least, most) = (reached.iter().min().copied(), reached.iter().max().copied());
+        let together = least.zip(most).is_some_and(|(least, most)| most.0 - least.0 <= APART_MAX);
+        if reached.len() != expected || !together {
+            let what = format!("(commit, node) reached: {reached:?}");
+            self.oracle.violated("who lags reaches the tip", what);
+        }
+    }
+
+    /// Whatever was given is executed once, everywhere; and the books balance.
+    fn ends_with_every_transaction(&mut self) {
+        let mut wrong = Vec::new();
+        let given = self.clients.given();
+        for (node, authority) in self.honest() {
+            let rows = lock(&authority.storage).rows();
+            for (number, given) in given.iter().enumerate() {
+                let row =
+                    query::transaction(&*rows, given.transaction.id()).expect("rows in memory");
+                match row.map(|row| row.result) {
+                    Some(Ok(())) => {}
+                    other => wrong.push(format!("n{node}: transaction {number} is {other:?}")),
+                }
+            }
+            let waiting = authority.running.as_ref().map_or(0, |it| it.replica.waiting());
+            if waiting > 0 {
+                wrong.push(format!("n{node}: {waiting} transactions still wait"));
+            }
+            match balance::check(&*rows) {
+                Err(error) => wrong.push(format!("n{node}: {error}")),
+                Ok(balance) => {
+                    let issued = balance.currencies.first().map_or(0, |it| it.money.issued.get());
+                    if issued != given.len() as u64 {
+                        wrong.push(format!("n{node}: {issued} executed of {}", given.len()));
+                    }
+                }
+            }
+        }
+        wrong.truncate(5);
+        if !wrong.is_empty() {
+            self.oracle.violated("no transaction is lost, none executed twice", wrong.join("; "));
+        }
+    }
+
+    /// The first transaction after the silence is final as fast as within load.
+    fn wakes_in_time(&mut self) {
+        let most_ms = 20 * self.plan.parameters.delta_ms;
+        let Some(last) = self.clients.given().last() else { return };
+        let took_ms = last.final_ms.map(|at_ms| at_ms - last.given_ms);
+        if took_ms.is_none_or(|ms| ms > most_ms) {
+            let what = format!("final after {took_ms:?} ms, at most {most_ms} were allowed");
+            self.oracle.violated("an idle network answers the first transaction", what);
+        }
+    }
+}
