@@ -170,7 +170,7 @@ impl World {
             .collect();
         let node = |node| match plan.liars.get(&node) {
             Some(name) => Node::Liar(Box::new(Liar::new(node, *name, &committee, &plan))),
-            None => Node::Honest(Box::new(Authority::new(node, &plan))),
+            None => Node::Honest(Box::new(Authority::new(node, &committee, &plan))),
         };
         let liars: Vec<usize> = plan.liars.keys().copied().collect();
         Self {

@@ -3,8 +3,8 @@
 use super::{AUTHORITY, Answer, EPOCH_MS, Happening, Message, Question, World, belongs, keypair};
 use crate::simulator::plan::Plan;
 use kerbholz_client::consensus::{
-    Action, AuthorityIndex, Block, BlockRef, Event, Instant, Now, Offence, PublicKey, Round,
-    Signer, Timer, Timestamp,
+    Action, AuthorityIndex, Block, BlockRef, Committee, Event, Instant, Now, Offence, PublicKey,
+    Round, Signer, Timer, Timestamp,
 };
 use kerbholz_client::ledger::transaction::Transaction;
 use kerbholz_node::{
@@ -70,9 +70,9 @@ impl Running {
 
 impl Authority {
     /// With an empty disk, and no power.
-    pub fn new(node: usize, plan: &Plan) -> Self {
-        let index = AuthorityIndex(u16::try_from(node).expect("at most 128"));
-        let memory = MemoryStorage::new(index);
+    pub fn new(node: usize, committee: &Committee, plan: &Plan) -> Self {
+        let key = PublicKey(*keypair(AUTHORITY, node).public().as_bytes());
+        let memory = MemoryStorage::found(committee.config(), key);
         let plug = memory.plug();
         Self {
             storage: Arc::new(Mutex::new(Box::new(memory))),
