@@ -19,8 +19,8 @@ use crate::storage::{StorageError, StoredBlock};
 use kerbholz_client::ledger::transaction::Transaction;
 use kerbholz_client::session::now as wall_clock;
 use kerbholz_consensus::{
-    Action, AuthorityIndex, Block, BlockRef, Committee, Event, HaltReason, Instant, Now, Round,
-    Timer, Timestamp, UnverifiedBlock,
+    Action, AuthorityIndex, Block, BlockRef, Committee, Event, HaltReason, Instant, Now, Offence,
+    Round, Timer, Timestamp, UnverifiedBlock,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc as sync_mpsc};
@@ -271,6 +271,7 @@ impl Driver {
                 Action::Checkpoint(checkpoint) => self.job(Job::Checkpoint(checkpoint))?,
                 Action::Fault { authority, offence } => {
                     tracing::warn!(%authority, ?offence, "an authority did wrong");
+                    self.keep_evidence(&offence);
                 }
                 // Signing must end, following the others need not: an operator decides.
                 Action::Halt(reason @ HaltReason::ForeignOwnBlock(_)) => {
@@ -289,6 +290,14 @@ impl Driver {
         block_in_place(|| lock(&self.storage).append_blocks(&[stored]))?;
         self.set_resume(block.author());
         Ok(())
+    }
+
+    /// A disk that takes no evidence will stop the node soon enough; this alone is no reason to.
+    fn keep_evidence(&self, offence: &Offence) {
+        let Some(evidence) = offence.evidence() else { return };
+        if let Err(error) = block_in_place(|| lock(&self.storage).keep_evidence(&evidence)) {
+            tracing::error!(%error, "could not keep evidence");
+        }
     }
 
     /// Tells an authority's next stream where to begin.

@@ -9,6 +9,8 @@
 //!   durable before they are acknowledged; an auditor reads a copy of it with [`SegmentReader`];
 //! * the state (`state`): derived rows in sled, rebuilt from the ledger when lost or damaged.
 //!
+//! Beside them, evidence against authorities is kept (`evidence`).
+//!
 //! Byte layouts: `docs/formats.md`, "Data directory".
 
 mod append;
@@ -17,6 +19,7 @@ mod directory;
 mod disk;
 mod epoch;
 mod error;
+mod evidence;
 mod frame;
 mod memory;
 mod recovery;
@@ -32,7 +35,7 @@ use std::sync::Arc;
 
 use kerbholz_consensus::{
     AuthorityIndex, Block, BlockDigest, BlockRef, Checkpoint, Commit, CommitHeader, Committee,
-    CommitteeConfig, Round, UnverifiedBlock,
+    CommitteeConfig, Evidence, Round, UnverifiedBlock,
 };
 pub use kerbholz_ledger::rows::{Read, Write};
 
@@ -40,6 +43,7 @@ pub use self::directory::{DataDirectory, read_genesis};
 pub use self::disk::DiskStorage;
 pub use self::epoch::Epoch;
 pub use self::error::StorageError;
+pub use self::evidence::{EVIDENCE_KEPT, Offender, Offenders};
 pub use self::frame::FORMAT_VERSION;
 pub use self::memory::{MemoryStorage, Plug};
 pub use self::recovery::{EpochStart, RecoveryError, recovery};
@@ -283,6 +287,13 @@ pub trait Storage: Send {
     /// Says that the newest own block is durable and was made knowing what was signed before: the
     /// node need not ask others again at its next start (§8.5).
     fn log_recovered(&mut self) -> Result<(), StorageError>;
+
+    /// Keeps evidence against an authority, durable on return, if there is not enough of it (see
+    /// [`EVIDENCE_KEPT`]); and counts it. What is known already is neither kept nor counted again.
+    fn keep_evidence(&mut self, evidence: &Evidence) -> Result<(), StorageError>;
+
+    /// The authorities against which there is evidence.
+    fn offenders(&self) -> &Offenders;
 
     /// The newest checkpoint of the ledger.
     fn checkpoint(&self) -> Option<&Checkpoint>;

@@ -23,6 +23,7 @@ const LOST_LOG: &str = "LOST-LOG";
 const LOGS: &str = "log";
 const LEDGER: &str = "ledger";
 const STATE: &str = "state";
+const EVIDENCE: &str = "evidence";
 /// In the folder of each epoch's block log.
 pub(super) const WATERMARK: &str = "WATERMARK";
 /// Where format 1 had the block log of what is now epoch 0.
@@ -178,6 +179,10 @@ impl DataDirectory {
 
     pub(super) fn ledger(&self) -> PathBuf {
         ledger_directory(&self.path)
+    }
+
+    pub(super) fn evidence(&self) -> PathBuf {
+        self.path.join(EVIDENCE)
     }
 
     pub(super) fn state(&self) -> PathBuf {

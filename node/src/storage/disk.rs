@@ -7,18 +7,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kerbholz_consensus::{
-    AuthorityIndex, BlockRef, Checkpoint, CommitHeader, CommitteeConfig, PublicKey, Round,
+    AuthorityIndex, BlockRef, Checkpoint, CommitHeader, CommitteeConfig, Evidence, PublicKey, Round,
 };
 
 use super::directory::{DataDirectory, Identity};
 use super::epoch::Epoch;
 use super::error::StorageError;
+use super::evidence::Book;
 use super::segments::{Location, Segments, check_order};
 use super::state::State;
 use super::wal::Wal;
 use super::{
-    Certified, LedgerEntry, Limits, RawBlock, Recovered, SharedRows, Storage, StoredBlock,
-    StoredCommit, Write,
+    Certified, LedgerEntry, Limits, Offenders, RawBlock, Recovered, SharedRows, Storage,
+    StoredBlock, StoredCommit, Write,
 };
 
 /// The data directory of a node, opened. Dropping it releases the directory at once; it needs no
@@ -31,6 +32,7 @@ pub struct DiskStorage {
     before: Option<Wal>,
     segments: Segments,
     state: State,
+    evidence: Book,
     recovered: Recovered,
     /// Dropped last: it holds the lock.
     directory: DataDirectory,
@@ -147,6 +149,7 @@ impl Storage for DiskStorage {
     }
 
     fn sync_state(&mut self) -> Result<(), StorageError> {
+        self.evidence.sync(&self.directory.evidence(), self.directory.genesis())?;
         self.state.sync()
     }
 
@@ -209,6 +212,20 @@ impl Storage for DiskStorage {
 
     fn log_recovered(&mut self) -> Result<(), StorageError> {
         self.directory.set_log_lost(false)
+    }
+
+    fn keep_evidence(&mut self, evidence: &Evidence) -> Result<(), StorageError> {
+        match self.evidence.note(evidence, self.segments.epochs()) {
+            Some(key) => {
+                let (directory, genesis) = (self.directory.evidence(), self.directory.genesis());
+                self.evidence.write(key, &directory, genesis)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn offenders(&self) -> &Offenders {
+        &self.evidence.offenders
     }
 
     fn checkpoint(&self) -> Option<&Checkpoint> {

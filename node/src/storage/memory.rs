@@ -6,16 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kerbholz_consensus::{
-    AuthorityIndex, BlockRef, Checkpoint, CommitHeader, CommitteeConfig, PublicKey, Round,
+    AuthorityIndex, BlockRef, Checkpoint, CommitHeader, CommitteeConfig, Evidence, PublicKey, Round,
 };
 use kerbholz_ledger::rows::{Read, ReadError, Row, Write};
 
 use super::certified::Answer;
 use super::epoch::Epoch;
 use super::error::StorageError;
+use super::evidence::Book;
 use super::{
-    Certified, LedgerEntry, Limits, RawBlock, Recovered, SharedRows, Storage, StoredBlock,
-    StoredCommit,
+    Certified, LedgerEntry, Limits, Offenders, RawBlock, Recovered, SharedRows, Storage,
+    StoredBlock, StoredCommit,
 };
 
 type Table = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -34,6 +35,7 @@ pub struct MemoryStorage {
     synced_blocks: usize,
     /// The same of the epoch before; all of them are synced.
     before: Vec<StoredBlock>,
+    evidence: Book,
     own_last: Option<RawBlock>,
     commits: Vec<StoredCommit>,
     /// By the commit they are of.
@@ -92,6 +94,7 @@ impl MemoryStorage {
             blocks: Vec::new(),
             synced_blocks: 0,
             before: Vec::new(),
+            evidence: Book::default(),
             own_last: None,
             commits: Vec::new(),
             checkpoints: BTreeMap::new(),
@@ -302,6 +305,15 @@ impl Storage for MemoryStorage {
     fn log_recovered(&mut self) -> Result<(), StorageError> {
         self.lost_log = false;
         Ok(())
+    }
+
+    fn keep_evidence(&mut self, evidence: &Evidence) -> Result<(), StorageError> {
+        self.evidence.note(evidence, &self.epochs);
+        Ok(())
+    }
+
+    fn offenders(&self) -> &Offenders {
+        &self.evidence.offenders
     }
 
     fn checkpoint(&self) -> Option<&Checkpoint> {

@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 
 use kerbholz_consensus::{
     AuthorityIndex, Block, BlockRef, Checkpoint, Commit, CommitDigest, CommitHeader, Committee,
-    CommitteeConfig, Draft, NetworkId, PublicKey, Round, Signer, Statement, Timestamp, Vote,
+    CommitteeConfig, Draft, Evidence, NetworkId, PublicKey, Round, Signer, Statement, Timestamp,
+    Vote,
 };
 
 use super::{LedgerEntry, MemoryStorage, StoredBlock, StoredCommit};
@@ -96,17 +97,32 @@ impl World {
         world
     }
 
+    /// Evidence that an authority signed two blocks of a round; `number` makes it another pair.
+    pub(crate) fn evidence(&self, author: u16, round: u64, number: u64) -> Evidence {
+        let block = &self.round(round)[usize::from(author)];
+        let twin = self.draft(author, round + 1_000 * number, &block.header().parents);
+        let draft = Draft { round: Round(round), ..twin };
+        Evidence::new(block, &self.signed(author, draft)).unwrap()
+    }
+
     fn sign(&self, author: u16, round: u64, parents: &[BlockRef]) -> Block {
+        self.signed(author, self.draft(author, round, parents))
+    }
+
+    fn draft(&self, author: u16, round: u64, parents: &[BlockRef]) -> Draft {
         let mut parents = parents.to_vec();
         parents.sort_by_key(|parent| (parent.author.0 != author, parent.author));
         let item = format!("item of authority {author} in round {round}").into_bytes();
-        let draft = Draft {
+        Draft {
             round: Round(round),
             timestamp: Timestamp(self.base.2 + 1_000 * round),
             parents,
             payload: if round == 1 { vec![] } else { vec![item] },
             ..Draft::default()
-        };
+        }
+    }
+
+    fn signed(&self, author: u16, draft: Draft) -> Block {
         let signer = signer(self.signers[usize::from(author)]);
         draft.sign(&self.committee, AuthorityIndex(author), &signer).unwrap()
     }

@@ -8,6 +8,7 @@ use kerbholz_consensus::{CommitteeConfig, PublicKey};
 use super::super::directory::{DataDirectory, WATERMARK};
 use super::super::epoch::Epoch;
 use super::super::error::StorageError;
+use super::super::evidence::Book;
 use super::super::segments::Segments;
 use super::super::state::State;
 use super::super::wal::Wal;
@@ -35,6 +36,8 @@ pub(super) fn open(
     let blocks = uncommitted(&mut wal, &segments, blocks)?;
     let before = open_before(&directory, &segments, newest.number())?;
     let (before, own_before) = before.map_or((None, Vec::new()), |(wal, own)| (Some(wal), own));
+    let (evidence, damaged) = Book::open(&directory.evidence(), directory.genesis())?;
+    lost.extend(damaged);
     directory.adopt()?;
     let last_commit = segments.last_commit();
     let empty = (applied.is_none() && last_commit > 0)
@@ -51,7 +54,7 @@ pub(super) fn open(
         lost,
         lost_log: directory.is_log_lost()?,
     };
-    Ok(DiskStorage { key, wal, before, segments, state, recovered, directory })
+    Ok(DiskStorage { key, wal, before, segments, state, evidence, recovered, directory })
 }
 
 /// Up to where the logs say that the ledger reaches.
