@@ -20,6 +20,7 @@
 pub mod ground;
 pub mod judge;
 pub mod load;
+pub mod measure;
 mod namespaces;
 mod relays;
 pub mod staff;
@@ -42,7 +43,11 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Runs a drill for so many authorities, on a thread and in a runtime of its own: both stand where
 /// the ground is, and with them everything that the drill starts.
-pub fn run<F: Future<Output = ()> + 'static>(authorities: usize, drill: fn(Staff) -> F) {
+pub fn run<F, D>(authorities: usize, drill: D)
+where
+    F: Future<Output = ()>,
+    D: FnOnce(Staff) -> F + Send + 'static,
+{
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let thread = std::thread::spawn(move || {
         let ground = Ground::enter(authorities);

@@ -13,6 +13,7 @@ use super::relays::Relays;
 use super::setting;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::thread::JoinHandle;
 
 /// Where an authority listens: an IPv4 address and a port for TCP (and QUIC where it is not
 /// relayed).
@@ -77,6 +78,18 @@ impl Ground {
         match self {
             Self::Namespaces(namespaces) => namespaces.spawn(authority, command),
             Self::Loopback(_) => command.spawn().unwrap(),
+        }
+    }
+
+    /// Runs something on a thread that stands where an authority stands.
+    pub fn thread<T: Send + 'static>(
+        &self,
+        authority: usize,
+        what: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        match self {
+            Self::Namespaces(namespaces) => namespaces.thread(authority, what),
+            Self::Loopback(_) => std::thread::spawn(what),
         }
     }
 

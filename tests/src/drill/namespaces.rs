@@ -16,6 +16,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::thread::JoinHandle;
 
 const PORT: u16 = 7_000;
 
@@ -50,6 +51,18 @@ impl Namespaces {
 
     pub(super) fn spawn(&self, authority: usize, command: &mut Command) -> Child {
         within(&self.own[authority], || command.spawn()).unwrap()
+    }
+
+    pub(super) fn thread<T: Send + 'static>(
+        &self,
+        authority: usize,
+        what: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        let namespace = self.own[authority].try_clone().unwrap();
+        std::thread::spawn(move || {
+            setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
+            what()
+        })
     }
 
     pub(super) fn cut(&mut self, from: usize, to: usize) {

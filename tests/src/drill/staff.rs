@@ -110,6 +110,18 @@ impl Staff {
         self.home(authority).join("data")
     }
 
+    /// The network as an authority sees it, its key, and where it is to listen: all that somebody
+    /// in its place needs.
+    pub fn place_of(&self, authority: usize) -> (Network, Keypair, Vec<String>) {
+        let home = self.home(authority);
+        let config: toml::Table =
+            fs::read_to_string(home.join("node.toml")).unwrap().parse().unwrap();
+        let listen = config["listen"].as_array().unwrap().iter();
+        let listen = listen.map(|address| address.as_str().unwrap().to_owned()).collect();
+        let network = Network::open(home.join("network")).unwrap();
+        (network, read_key(&home.join("key")).unwrap(), listen)
+    }
+
     /// The network, as clients see it.
     pub fn network(&self) -> Network {
         Network::open(self.folder()).unwrap()
@@ -279,18 +291,18 @@ impl Staff {
         status.expect("it has ended")
     }
 
-    /// Stops all, and lets an auditor replay each ledger from its blocks, compared with the first
-    /// one's: they must not differ.
-    pub fn audit(&mut self) {
+    /// Stops all, and lets an auditor replay the ledger of each of some from its blocks, compared with
+    /// the first one's: they must not differ.
+    pub fn audit(&mut self, some: &[usize]) {
         self.stop(&self.all());
-        for authority in self.all() {
+        for authority in some {
             let output = Command::new(program())
                 .args(["audit", "replay", "--json"])
-                .arg(self.data(authority))
+                .arg(self.data(*authority))
                 .arg("--genesis")
                 .arg(self.folder().join("genesis.json"))
                 .arg("--against")
-                .arg(self.data(0))
+                .arg(self.data(some[0]))
                 .output()
                 .unwrap();
             let said = String::from_utf8_lossy(&output.stderr).into_owned();

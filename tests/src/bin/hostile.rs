@@ -1,0 +1,117 @@
+//! Sets a hostile authority on a network of four, and measures the other three: whether orders still
+//! become final, and what it costs them.
+//!
+//! ```text
+//! cargo build --release && cargo run --release -p tests --bin hostile -- --minutes 10
+//! ```
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement prints, or fails")]
+
+use clap::Parser;
+use std::time::{Duration, Instant};
+use tests::drill::measure::{Meter, mebibytes, median_and_longest};
+use tests::drill::{self, Load, Staff};
+use tests::hostile::{Deeds, Hostile};
+use tokio::sync::watch;
+
+const AUTHORITIES: usize = 4;
+/// The hostile one.
+const HOSTILE: usize = 3;
+/// By how much the memory of the others may grow, in bytes.
+const GROWTH_MAX: u64 = 64 << 20;
+/// How long the network runs under load before, so that what it needs anyway is counted as such.
+const WARM_UP: Duration = Duration::from_secs(20);
+/// How often the others are looked at.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// A hostile authority among four.
+#[derive(Parser)]
+struct Arguments {
+    /// For how long it is hostile
+    #[arg(long, default_value_t = 10.0)]
+    minutes: f64,
+}
+
+fn main() {
+    let minutes = Arguments::parse().minutes;
+    drill::run(AUTHORITIES, move |staff| measure(staff, Duration::from_secs_f64(60.0 * minutes)));
+}
+
+async fn measure(mut staff: Staff, time: Duration) {
+    staff.found(AUTHORITIES).await;
+    staff.start(&staff.all());
+    let honest: Vec<usize> = staff.all().into_iter().filter(|one| *one != HOSTILE).collect();
+    let load = Load::start_without(&staff, &[HOSTILE]);
+    let before = watch_for(&staff, &honest, &load, WARM_UP).await;
+
+    staff.kill(&[HOSTILE]);
+    let (network, key, listen) = staff.place_of(HOSTILE);
+    let (stop, stopped) = watch::channel(false);
+    let hostile = staff.ground.thread(HOSTILE, move || {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async { Hostile::start(&network, &key, &listen).await.run(stopped).await })
+    });
+    let during = watch_for(&staff, &honest, &load, time).await;
+    stop.send(true).unwrap();
+    let deeds = tokio::task::block_in_place(|| hostile.join().unwrap());
+
+    let grown = print(&staff, &before, &during, &deeds);
+    let book = load.stop().await;
+    drill::judge::close_among(staff, &honest, book).await;
+    assert!(grown <= GROWTH_MAX, "memory grew by {}", mebibytes(grown));
+}
+
+/// What was seen in a while.
+struct Seen {
+    time: Duration,
+    meters: Vec<Meter>,
+    finality: Vec<Duration>,
+    log_bytes: u64,
+}
+
+async fn watch_for(staff: &Staff, honest: &[usize], load: &Load, time: Duration) -> Seen {
+    let begin = Instant::now();
+    let process = |one: &usize| Meter::of(staff.process(*one).unwrap());
+    let mut meters: Vec<Meter> = honest.iter().map(process).collect();
+    let mut finality = Vec::new();
+    let mut ticks = tokio::time::interval(PERIOD);
+    while begin.elapsed() < time {
+        ticks.tick().await;
+        meters.iter_mut().for_each(Meter::read);
+        finality.push(load.order().await);
+    }
+    let log = |one: &usize| std::fs::metadata(staff.log(*one)).map_or(0, |log| log.len());
+    Seen { time: begin.elapsed(), meters, finality, log_bytes: honest.iter().map(log).sum() }
+}
+
+/// Prints the table; by how much the memory of any of the honest ones grew.
+fn print(staff: &Staff, before: &Seen, during: &Seen, deeds: &Deeds) -> u64 {
+    println!("\nhostile for {:.0?}; it sent:", during.time);
+    for (trick, count) in deeds {
+        println!("  {count:>10} {trick:?}");
+    }
+    println!(
+        "\n| authority | memory before | while hostile | grown by | core before | while hostile |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- |");
+    let mut grown_max = 0;
+    for (index, (then, now)) in before.meters.iter().zip(&during.meters).enumerate() {
+        let grown = now.resident_max.saturating_sub(then.resident_max);
+        grown_max = grown_max.max(grown);
+        println!(
+            "| {index} | {} | {} | {} | {:.0} % | {:.0} % |",
+            mebibytes(then.resident_max),
+            mebibytes(now.resident_max),
+            mebibytes(grown),
+            then.core_share() * 100.0,
+            now.core_share() * 100.0,
+        );
+    }
+    for (when, seen) in [("before", before), ("while hostile", during)] {
+        let orders = seen.finality.len();
+        println!("{when}: {orders} fresh clients, final {}", median_and_longest(&seen.finality));
+    }
+    let logged = during.log_bytes - before.log_bytes;
+    println!("logs of {} authorities: {}", staff.count() - 1, mebibytes(logged));
+    grown_max
+}
