@@ -7,8 +7,10 @@
 //! An action is done before the next one begins: what must be durable is on the disk before a peer
 //! can see it. `driver/resume.rs`: where streams between authorities begin.
 
+mod faults;
 mod resume;
 
+pub use self::faults::Faults;
 pub use self::resume::encode_resume;
 use crate::executor::{ExecuteError, Job, SharedStorage, lock};
 use crate::fetch::{self, FetchRequest};
@@ -93,6 +95,7 @@ pub struct Driver {
     pub(crate) start: tokio::time::Instant,
     pub(crate) timers: BTreeMap<Timer, Instant>,
     pub(crate) connected: u16,
+    pub(crate) faults: Faults,
     /// Through which round storage has forgotten blocks.
     pub(crate) forgotten: Round,
 }
@@ -216,7 +219,9 @@ impl Driver {
         match UnverifiedBlock::decode(bytes).and_then(|block| block.verify(&self.committee)) {
             Ok(block) => self.replica.handle(self.now(), Event::BlockReceived { from, block }),
             Err(fault) => {
-                tracing::warn!(authority = %from, %fault, "refused a block");
+                if let Some(times) = self.faults.count(from, "a bad block") {
+                    tracing::warn!(authority = %from, %fault, times, "refused a block");
+                }
                 Vec::new()
             }
         }
@@ -270,7 +275,10 @@ impl Driver {
                 }
                 Action::Checkpoint(checkpoint) => self.job(Job::Checkpoint(checkpoint))?,
                 Action::Fault { authority, offence } => {
-                    tracing::warn!(%authority, ?offence, "an authority did wrong");
+                    if let Some(times) = self.faults.count(authority, faults::name(&offence)) {
+                        let what = faults::describe(&offence);
+                        tracing::warn!(%authority, times, "an authority did wrong: {what}");
+                    }
                     self.keep_evidence(&offence);
                 }
                 // Signing must end, following the others need not: an operator decides.

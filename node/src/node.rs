@@ -2,7 +2,7 @@
 
 use crate::api::Service;
 use crate::config::NodeConfig;
-use crate::driver::{Driver, DriverError, Inputs, Standing, encode_resume};
+use crate::driver::{Driver, DriverError, Faults, Inputs, Standing, encode_resume};
 use crate::executor::{SharedStorage, lock};
 use crate::files::{self, FileError};
 use crate::network::{
@@ -125,6 +125,7 @@ pub async fn run(
         start,
         timers: BTreeMap::new(),
         connected: 0,
+        faults: Faults::default(),
         forgotten: Round::GENESIS,
     };
     let driven =
