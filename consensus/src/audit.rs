@@ -89,6 +89,20 @@ pub enum AuditError {
         /// Which commit.
         index: u64,
     },
+    /// The commit, or a block in it, is of another network, epoch or committee.
+    #[error("commit {index} is not of this committee's epoch")]
+    Domain {
+        /// Which commit.
+        index: u64,
+    },
+    /// The committee does not follow the one before it.
+    #[error("epoch {epoch} does not begin behind commit {index}, with which the one before ends")]
+    Epoch {
+        /// The committee's epoch.
+        epoch: u64,
+        /// The newest commit.
+        index: u64,
+    },
     /// The committed blocks decide a round otherwise than the commits say.
     #[error("the blocks decide round {round} otherwise than the commits say")]
     Rule {
@@ -97,7 +111,7 @@ pub enum AuditError {
     },
 }
 
-/// Checks commits one after the other, from the first of an epoch.
+/// Checks commits one after the other, from the first of a network, epoch by epoch.
 #[derive(Clone, Debug)]
 pub struct Auditor {
     dag: Dag,
@@ -109,7 +123,7 @@ pub struct Auditor {
 }
 
 impl Auditor {
-    /// An auditor of an epoch's first commit.
+    /// An auditor of the network's first commit.
     pub fn new(committee: Committee) -> Self {
         Self {
             head: Head::start(&committee, Base::default()),
@@ -117,6 +131,30 @@ impl Auditor {
             slot: Round(1),
             leaders: BTreeMap::new(),
         }
+    }
+
+    /// Goes on with the next epoch's commits: the commit checked last was the one that closed the
+    /// epoch. That it was is for the caller to know: the ledger says so, and its checkpoint proves
+    /// the commits that [`decided_through`](Self::decided_through) does not reach.
+    ///
+    /// # Errors
+    /// [`AuditError::Epoch`] when the committee is not of the next epoch of the same network, or
+    /// names another commit as the last one. Nothing is changed then.
+    pub fn begin_epoch(&mut self, committee: Committee) -> Result<(), AuditError> {
+        let (before, next) = (self.dag.committee().config(), committee.config());
+        let follows = next.network == before.network
+            && before.epoch.checked_add(1) == Some(next.epoch)
+            && next.previous == self.head.digest;
+        if !follows {
+            let (epoch, index) = (next.epoch, self.head.index);
+            return Err(AuditError::Epoch { epoch, index });
+        }
+        let base = Base { index: self.head.index, time: self.head.time };
+        self.head = Head::start(&committee, base);
+        self.dag = Dag::new(committee);
+        self.slot = Round(1);
+        self.leaders.clear();
+        Ok(())
     }
 
     /// Index of the newest commit that was checked.
@@ -169,6 +207,9 @@ impl Auditor {
         let index = commit.index();
         for content in commit.blocks() {
             let block = content.reference();
+            if content.header().domain != self.dag.committee().domain() {
+                return Err(AuditError::Domain { index });
+            }
             if self.dag.contains(&block) || block.round <= self.dag.gc_round() {
                 return Err(AuditError::Repeated { index, block });
             }
@@ -184,7 +225,7 @@ impl Auditor {
         let (index, stated) = (commit.index(), commit.header());
         let derived = linear::linearise(&self.dag, &self.head, stated.leader)
             .ok_or(AuditError::Leader { index, leader: stated.leader })?;
-        let derived = derived.header();
+        let (derived, derived_digest) = (derived.header(), derived.digest());
         if derived.blocks != stated.blocks {
             return Err(AuditError::Blocks { index });
         }
@@ -194,6 +235,10 @@ impl Auditor {
         }
         if derived.silenced != stated.silenced {
             return Err(AuditError::Silenced { index });
+        }
+        // Equal headers have equal digests, in one domain.
+        if derived_digest != commit.digest() {
+            return Err(AuditError::Domain { index });
         }
         Ok(())
     }

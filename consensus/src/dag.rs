@@ -47,13 +47,11 @@ pub(crate) struct Dag {
 impl Dag {
     /// A DAG of the genesis blocks.
     pub fn new(committee: Committee) -> Self {
-        let authors = committee.authorities().collect();
-        let genesis = RoundSummary { authors, work: false };
         Self {
             chains: vec![BTreeMap::new(); committee.size()],
             committee,
             entries: BTreeMap::new(),
-            rounds: BTreeMap::from([(Round::GENESIS, genesis)]),
+            rounds: BTreeMap::new(),
             gc_round: Round::GENESIS,
             quorum_round: Round::GENESIS,
             payload_uncommitted: 0,
@@ -108,6 +106,9 @@ impl Dag {
 
     /// The authors with an accepted block in a round.
     pub fn authors(&self, round: Round) -> AuthoritySet {
+        if round == Round::GENESIS {
+            return self.committee.authorities().collect();
+        }
         self.rounds.get(&round).map_or(AuthoritySet::EMPTY, |summary| summary.authors)
     }
 

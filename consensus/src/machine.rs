@@ -1,8 +1,9 @@
 //! The machine: events in, actions out, in one call (§8).
 //!
 //! [`Consensus`] owns the parts and is the only place where they meet: `admission` takes blocks
-//! in, `ordering` commits them, `proposing` makes own ones. It never waits and never fails:
-//! what a peer does wrong becomes an action.
+//! in, `ordering` commits them, `proposing` makes own ones, `catching_up` applies what a quorum
+//! certified, `returning` follows a lost log, `closing` ends an epoch. It never waits and never
+//! fails: what a peer does wrong becomes an action.
 
 use alloc::{
     boxed::Box,
@@ -13,13 +14,16 @@ use alloc::{
 use thiserror::Error;
 
 use crate::{
+    authority_set::AuthoritySet,
     block::Block,
+    catch_up::CatchUp,
     checkpoint::{Statement, Vote},
     committee::Committee,
     dag::Dag,
     event::{Action, Event, HaltReason, Now, RefusalReason, Timer},
     keys::{PublicKey, Signer},
     linear::Head,
+    lost_log::LostLog,
     pacemaker::Pacemaker,
     parameters::{ParameterError, Parameters},
     queue::Queue,
@@ -31,24 +35,40 @@ use crate::{
 };
 
 mod admission;
+mod catching_up;
+mod closing;
 mod ordering;
 mod proposing;
 mod recovering;
+mod returning;
 mod status;
 
 pub use status::Status;
 
 /// What the machine may still do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Mode {
     /// Everything.
     Live,
+    /// Follow until it is known from which round on to sign (§8.5).
+    Lost(LostLog),
     /// Follow the others' decisions, sign nothing.
     Following,
     /// Nothing.
     Halted,
+    /// Nothing: the epoch is over.
+    Closed,
 }
 
+impl Mode {
+    fn is_over(&self) -> bool {
+        matches!(self, Self::Halted | Self::Closed)
+    }
+}
+
+/// An empty commit gets a vote when its index is a multiple of this, so that runs of empty commits
+/// are certified too (§7).
+const EMPTY_VOTE_EVERY: u64 = 16;
 /// Who a follower is: no authority has this index.
 const NOBODY: AuthorityIndex = AuthorityIndex(u16::MAX);
 
@@ -87,12 +107,25 @@ pub struct Consensus {
     next_slot: Round,
     suspended: Suspended,
     fetcher: Fetcher,
+    catch_up: CatchUp,
     relay: Relay,
     pacemaker: Pacemaker,
     queue: Queue,
     tally: Tally,
     /// Commits with payload that were not executed yet.
     awaiting: BTreeSet<u64>,
+    /// Index of the commit that closed the epoch before.
+    base: u64,
+    /// Index of the newest executed commit, or of the newest there was at the start.
+    executed: u64,
+    /// The commit that closes the epoch, once it was executed.
+    closing: Option<u64>,
+    /// The newest own block others told of, after the log was lost.
+    own_told: Option<BlockRef>,
+    /// Own blocks below this round may turn up: they are from before the log was lost.
+    signed_from: Round,
+    /// Rounds above the collection round in which an author is known to have made two blocks.
+    twins: Vec<BTreeSet<Round>>,
     /// Digests of the newest commits by index, to vote on.
     digests: BTreeMap<u64, CommitDigest>,
     timers: [Option<Instant>; 2],
@@ -102,26 +135,34 @@ pub struct Consensus {
 impl Consensus {
     /// Takes in what happened and says what to do, in order.
     pub fn handle(&mut self, now: Now, event: Event) -> Vec<Action> {
-        if self.mode == Mode::Halted {
-            return refuse_all(event);
+        match self.mode {
+            Mode::Halted => return refuse_all(event),
+            Mode::Closed => return Vec::new(),
+            _ => (),
         }
         match event {
-            Event::BlockReceived { from, block } => self.receive(now, from, block),
+            Event::BlockReceived { from, block } => self.receive(now.monotonic, from, block),
             Event::FetchAnswered { from, blocks } => self.answered(now, from, blocks),
-            Event::FetchFailed { from } => self.fetcher.finish(from, now.monotonic),
+            Event::FetchFailed { from } => self.fetcher.finish(from, now.monotonic, 0),
+            Event::CommitsAnswered { from, commits } => {
+                self.commits_answered(now.monotonic, from, commits);
+            }
+            Event::CommitsFailed { from } => {
+                self.catch_up.failed(from, now.monotonic, self.fetcher.connected());
+            }
+            Event::OwnAnswered { from, commit, newest } => {
+                self.own_answered(now.monotonic, from, commit, newest);
+            }
+            Event::OwnFailed { from } => self.own_failed(now.monotonic, from),
             Event::Timer(timer) => self.timers[timer as usize] = None,
             Event::PayloadOffered(items) => self.offered(items),
-            // Nothing was asked that these could answer.
-            Event::CommitsAnswered { .. }
-            | Event::CommitsFailed { .. }
-            | Event::OwnAnswered { .. }
-            | Event::OwnFailed { .. } => (),
-            Event::PeerConnected { peer, has_of_ours, own_round, .. } => {
+            Event::PeerConnected { peer, has_of_ours, own_round, commit } => {
+                self.catch_up.claim(peer, commit);
                 self.connected(now, peer, has_of_ours, own_round);
             }
-            Event::PeerDisconnected { peer } => self.fetcher.disconnect(peer, now.monotonic),
-            Event::Executed { index, log_root, state_digest, vote, .. } => {
-                self.executed(index, log_root, state_digest, vote);
+            Event::PeerDisconnected { peer } => self.disconnected(now.monotonic, peer),
+            Event::Executed { index, log_root, state_digest, vote, closes } => {
+                self.executed(index, log_root, state_digest, vote, closes);
             }
         }
         self.step(now);
@@ -130,14 +171,24 @@ impl Consensus {
 
     /// Everything that follows from what is known: commits, an own block, requests, timers.
     fn step(&mut self, now: Now) {
-        self.commit_decided();
+        self.catch_up(now);
+        self.commit_decided(now.monotonic);
+        self.finish_epoch();
+        if self.mode.is_over() {
+            return;
+        }
+        self.return_to_signing(now);
         self.propose(now);
+        if self.mode.is_over() {
+            return;
+        }
         self.poll_fetcher(now.monotonic);
-        self.arm(Timer::Fetch, self.fetcher.next_poll());
+        let due = [self.fetcher.next_poll(), self.catch_up_due(), self.return_due()];
+        self.arm(Timer::Fetch, due.into_iter().flatten().min());
     }
 
     fn poll_fetcher(&mut self, now: Instant) {
-        if self.mode == Mode::Halted || self.fetcher.next_poll().is_none_or(|at| at > now) {
+        if self.fetcher.next_poll().is_none_or(|at| at > now) {
             return;
         }
         for (from, references) in self.fetcher.poll(now) {
@@ -146,7 +197,7 @@ impl Consensus {
     }
 
     fn arm(&mut self, timer: Timer, at: Option<Instant>) {
-        let Some(at) = at.filter(|_| self.mode != Mode::Halted) else { return };
+        let Some(at) = at.filter(|_| !self.mode.is_over()) else { return };
         if self.timers[timer as usize] != Some(at) {
             self.timers[timer as usize] = Some(at);
             self.actions.push(Action::SetTimer { timer, at });
@@ -154,10 +205,12 @@ impl Consensus {
     }
 
     fn offered(&mut self, items: Vec<Vec<u8>>) {
-        let refused = if self.mode == Mode::Live {
-            self.queue.offer(items)
-        } else {
-            items.into_iter().map(|item| (item, RefusalReason::Halted)).collect()
+        if self.closing.is_some() {
+            return;
+        }
+        let refused = match self.mode {
+            Mode::Live | Mode::Lost(_) => self.queue.offer(items),
+            _ => items.into_iter().map(|item| (item, RefusalReason::Halted)).collect(),
         };
         if !refused.is_empty() {
             self.actions.push(Action::PayloadRefused(refused));
@@ -165,20 +218,51 @@ impl Consensus {
     }
 
     fn connected(&mut self, now: Now, peer: AuthorityIndex, has_of_ours: Round, own_round: Round) {
-        if peer == self.own || peer.position() >= self.committee.size() {
+        let follows = self.own == NOBODY;
+        let peers = if follows { AuthoritySet::CAPACITY } else { self.committee.size() };
+        if peer == self.own || peer.position() >= peers {
             return;
         }
         self.pacemaker.note_reached(peer, own_round);
+        // Whatever was asked before may have been lost with an earlier connection.
+        self.disconnected(now.monotonic, peer);
         self.fetcher.connect(peer, now.monotonic);
-        self.actions.push(Action::Stream { to: peer, after: has_of_ours });
+        if !follows {
+            self.actions.push(Action::Stream { to: peer, after: has_of_ours });
+        }
     }
 
-    fn executed(&mut self, index: u64, log_root: [u8; 32], state_digest: [u8; 32], vote: bool) {
+    fn disconnected(&mut self, now: Instant, peer: AuthorityIndex) {
+        self.fetcher.disconnect(peer, now);
+        self.catch_up.disconnect(peer);
+        self.own_failed(now, peer);
+    }
+
+    fn executed(
+        &mut self,
+        index: u64,
+        log_root: [u8; 32],
+        state_digest: [u8; 32],
+        vote: bool,
+        closes: bool,
+    ) {
+        let is_of_epoch = index > self.base && self.closing.is_none_or(|closing| index <= closing);
+        if !is_of_epoch {
+            return;
+        }
         self.awaiting.remove(&index);
+        self.executed = self.executed.max(index);
+        if closes {
+            self.close(index);
+        }
         let Some(commit_digest) = self.digests.get(&index).copied() else { return };
         let statement = Statement { index, commit_digest, log_root, state_digest };
-        if let Some(signer) = self.signer.as_ref().filter(|_| vote && self.mode == Mode::Live) {
-            self.tally.cast(Vote::sign(statement, &self.committee, signer));
+        // A vote on an empty commit certifies the run of empty ones before it; it hurries nobody.
+        let urgent = vote || closes;
+        if let (Some(signer), Mode::Live) = (&self.signer, &self.mode)
+            && (urgent || index.is_multiple_of(EMPTY_VOTE_EVERY))
+        {
+            self.tally.cast(Vote::sign(statement, &self.committee, signer), urgent);
         }
         let findings = self.tally.executed(statement);
         self.report(findings);
@@ -203,6 +287,9 @@ impl Consensus {
     }
 
     fn halt(&mut self, reason: HaltReason) {
+        if self.mode.is_over() {
+            return;
+        }
         self.mode = match reason {
             HaltReason::ForeignOwnBlock(_) => Mode::Following,
             _ => Mode::Halted,
@@ -217,6 +304,7 @@ impl Consensus {
     /// Counts a block's checkpoint votes, whatever becomes of the block.
     fn note_votes(&mut self, block: &Block) {
         for vote in &block.header().votes {
+            self.catch_up.claim(block.author(), vote.statement.index);
             let findings = self.tally.note(block.author(), *vote);
             self.report(findings);
         }

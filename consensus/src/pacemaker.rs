@@ -51,6 +51,14 @@ impl Pacemaker {
         self.own_last
     }
 
+    /// Begins again behind an own block that others told of: the next own block is of `round`.
+    pub fn resume(&mut self, own_last: BlockRef, round: Round, now: Instant) {
+        self.own_last = own_last;
+        self.round = round.max(Round(1));
+        self.entered = now;
+        self.created = None;
+    }
+
     /// An authority says, or its block shows, that it has reached a round.
     pub fn note_reached(&mut self, authority: AuthorityIndex, round: Round) {
         if let Some(reached) = self.reached.get_mut(authority.position()) {
@@ -65,7 +73,10 @@ impl Pacemaker {
             self.progress = (dag.quorum_round(), now);
         }
         let behind = dag.quorum_round().0.saturating_sub(self.round.0);
-        let next = if behind >= self.parameters.jump_limit() {
+        // There is nothing to build on at or below the collection round.
+        let collected = self.round > Round(1) && self.round.minus(1) <= dag.gc_round();
+        let jumps = behind > 0 && (behind >= self.parameters.jump_limit() || collected);
+        let next = if jumps {
             dag.quorum_round().plus(1)
         } else if self.own_last.round == self.round
             && dag.committee().is_quorum(dag.authors(self.round))

@@ -25,6 +25,8 @@ pub struct Parameters {
     pub suspended_blocks_max: usize,
     /// How many bytes of such blocks are kept per author.
     pub suspended_bytes_max: usize,
+    /// How many bytes of blocks are held, or asked for, for certified commits.
+    pub catch_up_bytes_max: usize,
     /// How far above the highest accepted round an unasked-for block may be.
     pub rounds_ahead_max: u64,
     /// How many payload items wait for an own block at most.
@@ -49,7 +51,8 @@ impl Parameters {
             fetch_delay_ms: 25,
             fetch_references_max: 128,
             suspended_blocks_max: 1_000,
-            suspended_bytes_max: 64 << 20,
+            suspended_bytes_max: 8 << 20,
+            catch_up_bytes_max: 128 << 20,
             rounds_ahead_max: 10_000,
             queue_items_max: 65_536,
             queue_bytes_max: 64 << 20,
@@ -110,6 +113,10 @@ impl Parameters {
             (
                 self.suspended_bytes_max >= crate::BLOCK_BYTES_MAX,
                 "suspended bytes must hold the largest block",
+            ),
+            (
+                self.catch_up_bytes_max >= crate::BLOCK_BYTES_MAX,
+                "catch-up bytes must hold the largest block",
             ),
             (
                 self.rounds_ahead_max > 2 * self.jump_limit(),

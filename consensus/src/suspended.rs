@@ -16,6 +16,8 @@ use crate::{
 
 /// Asked-for blocks may take this many times an author's bound.
 const SOLICITED_FACTOR: usize = 4;
+/// An author's blocks may wait for this many times as many parents as there may be blocks.
+const MISSING_FACTOR: usize = 16;
 
 #[derive(Debug)]
 struct Waiting {
@@ -28,6 +30,8 @@ struct Waiting {
 #[derive(Clone, Debug, Default)]
 struct Usage {
     bytes: usize,
+    /// Parents that its blocks wait for, each counted for each block.
+    missing: usize,
     solicited: BTreeSet<BlockRef>,
     unsolicited: BTreeSet<BlockRef>,
 }
@@ -75,10 +79,25 @@ impl Suspended {
         self.blocks.contains_key(reference)
     }
 
-    /// A waiting block of this author and round.
-    pub fn slot(&self, round: Round, author: AuthorityIndex) -> Option<&Block> {
-        let (_, waiting) = self.blocks.range(BlockRef::of_slot(round, author)).next()?;
-        Some(&waiting.block)
+    pub fn get(&self, reference: &BlockRef) -> Option<&Block> {
+        self.blocks.get(reference).map(|waiting| &waiting.block)
+    }
+
+    /// The waiting blocks of this author and round.
+    pub fn slot(&self, round: Round, author: AuthorityIndex) -> impl Iterator<Item = &Block> {
+        self.blocks.range(BlockRef::of_slot(round, author)).map(|(_, waiting)| &waiting.block)
+    }
+
+    /// The waiting block of this author with the highest round.
+    pub fn newest(&self, author: AuthorityIndex) -> Option<&Block> {
+        let usage = self.usage.get(author.position())?;
+        let newest = [&usage.solicited, &usage.unsolicited].map(|list| list.last());
+        newest.into_iter().flatten().max().and_then(|reference| self.get(reference))
+    }
+
+    /// Forgets a block; returns the parents that nobody waits for any more.
+    pub fn discard(&mut self, reference: &BlockRef) -> Vec<BlockRef> {
+        self.remove(reference).map(|(_, orphans)| orphans).unwrap_or_default()
     }
 
     /// Whether a waiting block has this parent.
@@ -100,6 +119,7 @@ impl Suspended {
         };
         usage.list(solicited).insert(reference);
         usage.bytes += block.bytes().len();
+        usage.missing += missing.len();
         for parent in &missing {
             self.waiters.entry(*parent).or_default().insert(reference);
         }
@@ -118,8 +138,11 @@ impl Suspended {
     fn victim(&self, author: AuthorityIndex) -> Option<BlockRef> {
         let usage = self.usage.get(author.position())?;
         let blocks = usage.solicited.len() + usage.unsolicited.len();
-        let exceeds =
-            |factor| blocks > self.blocks_max * factor || usage.bytes > self.bytes_max * factor;
+        let exceeds = |factor| {
+            blocks > self.blocks_max * factor
+                || usage.bytes > self.bytes_max * factor
+                || usage.missing > self.blocks_max * MISSING_FACTOR * factor
+        };
         if exceeds(1)
             && let Some(farthest) = usage.unsolicited.last()
         {
@@ -144,6 +167,7 @@ impl Suspended {
         if let Some(usage) = self.usage.get_mut(reference.author.position()) {
             usage.list(waiting.solicited).remove(reference);
             usage.bytes -= waiting.block.bytes().len();
+            usage.missing -= waiting.missing.len();
         }
         Some((waiting.block, orphans))
     }
@@ -154,7 +178,11 @@ impl Suspended {
         let mut complete = Vec::new();
         for reference in waiters {
             let Some(waiting) = self.blocks.get_mut(&reference) else { continue };
-            waiting.missing.remove(parent);
+            if waiting.missing.remove(parent)
+                && let Some(usage) = self.usage.get_mut(reference.author.position())
+            {
+                usage.missing -= 1;
+            }
             if waiting.missing.is_empty() {
                 complete.extend(self.remove(&reference).map(|(block, _)| block));
             }

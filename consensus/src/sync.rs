@@ -25,6 +25,8 @@ struct Wanted {
     /// Who must have it: the referencing block's author, its sender, the author.
     hints: Vec<AuthorityIndex>,
     attempts: u32,
+    /// How many requests for it brought nothing at all.
+    failures: u32,
     in_flight: AuthoritySet,
     due: Instant,
 }
@@ -33,7 +35,6 @@ struct Wanted {
 #[derive(Debug)]
 pub(crate) struct Fetcher {
     own: AuthorityIndex,
-    authorities: usize,
     delay_ms: u64,
     timeout_ms: u64,
     references_max: usize,
@@ -44,10 +45,9 @@ pub(crate) struct Fetcher {
 }
 
 impl Fetcher {
-    pub fn new(own: AuthorityIndex, authorities: usize, parameters: &Parameters) -> Self {
+    pub fn new(own: AuthorityIndex, parameters: &Parameters) -> Self {
         Self {
             own,
-            authorities,
             delay_ms: parameters.fetch_delay_ms,
             timeout_ms: 2 * parameters.delta_ms,
             references_max: parameters.fetch_references_max,
@@ -77,6 +77,7 @@ impl Fetcher {
         let wanted = self.wanted.entry(reference).or_insert_with(|| Wanted {
             hints: Vec::new(),
             attempts: 0,
+            failures: 0,
             in_flight: AuthoritySet::EMPTY,
             due,
         });
@@ -88,6 +89,22 @@ impl Fetcher {
         }
         let due = wanted.due;
         self.poll_at(due);
+    }
+
+    /// Every peer has this block on its disk: nothing is gained by waiting for it. The peers share
+    /// such requests among them.
+    pub fn want_now(&mut self, reference: BlockRef, now: Instant) {
+        let [first, second, ..] = reference.digest.0;
+        let attempts = u32::from(u16::from_le_bytes([first, second]));
+        let wanted = self.wanted.entry(reference).or_insert_with(|| Wanted {
+            hints: Vec::new(),
+            attempts,
+            failures: 0,
+            in_flight: AuthoritySet::EMPTY,
+            due: now,
+        });
+        wanted.due = wanted.due.min(now);
+        self.poll_at(now);
     }
 
     /// The block is here, or nobody needs it any more.
@@ -107,21 +124,25 @@ impl Fetcher {
     pub fn connect(&mut self, peer: AuthorityIndex, now: Instant) {
         if peer != self.own {
             self.connected.insert(peer);
-            self.finish(peer, now);
+            self.finish(peer, now, 0);
         }
     }
 
     pub fn disconnect(&mut self, peer: AuthorityIndex, now: Instant) {
         self.connected.remove(peer);
-        self.finish(peer, now);
+        self.finish(peer, now, 0);
     }
 
-    /// The request to this peer is over, whatever came of it.
-    pub fn finish(&mut self, peer: AuthorityIndex, now: Instant) {
+    /// The request to this peer is over, and brought so many blocks. What was too much for an
+    /// answer that brought some is asked for again at once; after answers that bring nothing there
+    /// are pauses, once everybody was asked.
+    pub fn finish(&mut self, peer: AuthorityIndex, now: Instant, brought: usize) {
+        let peers = u32::try_from(self.connected.len().max(1)).unwrap_or(1);
         for reference in self.requests.remove(&peer).unwrap_or_default() {
             if let Some(wanted) = self.wanted.get_mut(&reference) {
                 wanted.in_flight.remove(peer);
-                let rounds_tried = wanted.attempts / u32::try_from(self.authorities).unwrap_or(1);
+                wanted.failures = wanted.failures.saturating_add(u32::from(brought == 0));
+                let rounds_tried = wanted.failures / peers;
                 let pause_ms = if rounds_tried == 0 { 0 } else { self.timeout_ms };
                 wanted.due = now.plus_ms(pause_ms << rounds_tried.min(6));
             }
@@ -160,7 +181,7 @@ impl Fetcher {
             if wanted.in_flight.len() >= IN_FLIGHT_MAX {
                 continue;
             }
-            let mut candidates = candidates(&wanted.hints, wanted.attempts, self.authorities);
+            let mut candidates = candidates(&wanted.hints, wanted.attempts, self.connected);
             let free =
                 candidates.find(|peer| !wanted.in_flight.contains(*peer) && is_free(peer, &asked));
             let Some(peer) = free else { continue };
@@ -179,9 +200,9 @@ impl Fetcher {
 fn candidates(
     hints: &[AuthorityIndex],
     attempts: u32,
-    authorities: usize,
+    connected: AuthoritySet,
 ) -> impl Iterator<Item = AuthorityIndex> {
-    let others = (0u16..).map(AuthorityIndex).take(authorities);
+    let others = connected.iter();
     let all: Vec<AuthorityIndex> =
         hints.iter().copied().chain(others.filter(|other| !hints.contains(other))).collect();
     let start = attempts as usize % all.len().max(1);

@@ -18,6 +18,9 @@ use crate::{
 /// How many open votes are kept per author, and how many own results.
 const PER_AUTHOR_MAX: usize = 256;
 
+/// How many checkpoints from elsewhere wait for their commits to be executed.
+const CERTIFIED_MAX: usize = 16;
+
 /// What a vote or a result brought to light.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Finding {
@@ -35,15 +38,25 @@ pub(crate) struct Tally {
     committee: Committee,
     votes: Vec<BTreeMap<u64, Vote>>,
     executed: BTreeMap<u64, Statement>,
-    /// Own votes that no own block carries yet.
-    pending: BTreeMap<u64, Vote>,
-    /// Index of the newest checkpoint.
+    /// Own votes that no own block carries yet, and whether they are to hurry it.
+    pending: BTreeMap<u64, (Vote, bool)>,
+    /// Checkpoints others showed of commits that were not executed here yet.
+    certified: BTreeMap<u64, Checkpoint>,
+    /// Whose contradictions were reported since the newest checkpoint.
+    reported: AuthoritySet,
+    /// Index of the newest checkpoint, or where the epoch began.
     checkpoint: u64,
+    newest: Option<Checkpoint>,
 }
 
 impl Tally {
-    pub fn new(committee: Committee, checkpoint: u64) -> Self {
+    /// From the newest checkpoint on, in an epoch that began behind commit `base`.
+    pub fn new(committee: Committee, base: u64, newest: Option<Checkpoint>) -> Self {
+        let checkpoint = newest.as_ref().map_or(0, |newest| newest.statement.index).max(base);
         Self {
+            newest,
+            certified: BTreeMap::new(),
+            reported: AuthoritySet::EMPTY,
             votes: vec![BTreeMap::new(); committee.size()],
             committee,
             executed: BTreeMap::new(),
@@ -52,9 +65,9 @@ impl Tally {
         }
     }
 
-    /// Whether an own vote waits for a block.
+    /// Whether an own vote waits for a block that must come soon.
     pub fn has_pending(&self) -> bool {
-        !self.pending.is_empty()
+        self.pending.values().any(|(_, urgent)| *urgent)
     }
 
     /// Index of the newest checkpoint; 0 before the first.
@@ -62,15 +75,21 @@ impl Tally {
         self.checkpoint
     }
 
+    /// The newest checkpoint.
+    pub fn newest(&self) -> Option<&Checkpoint> {
+        self.newest.as_ref()
+    }
+
     /// Own votes for the next own block.
     pub fn take_pending(&mut self) -> Vec<Vote> {
-        core::mem::take(&mut self.pending).into_values().collect()
+        core::mem::take(&mut self.pending).into_values().map(|(vote, _)| vote).collect()
     }
 
     /// Casts an own vote: the next own block will carry the newest, since each proves all before.
-    pub fn cast(&mut self, vote: Vote) {
+    /// An urgent one makes that block come soon.
+    pub fn cast(&mut self, vote: Vote, urgent: bool) {
         if vote.statement.index > self.checkpoint {
-            self.pending.insert(vote.statement.index, vote);
+            self.pending.insert(vote.statement.index, (vote, urgent));
         }
         if self.pending.len() > VOTES_MAX {
             self.pending.pop_first();
@@ -89,11 +108,24 @@ impl Tally {
             votes.pop_first();
         }
         let mut findings = Vec::new();
-        if let Some(executed) = self.executed.get(&index) {
-            findings.extend(contradiction(author, &vote, executed));
+        if let Some(executed) = self.executed.get(&index).copied() {
+            findings.extend(self.contradiction(author, &vote, &executed));
         }
         findings.extend(self.count(index));
         findings
+    }
+
+    /// Notes a verified checkpoint that somebody else has.
+    pub fn certify(&mut self, checkpoint: Checkpoint) -> Vec<Finding> {
+        let index = checkpoint.statement.index;
+        if index <= self.checkpoint {
+            return Vec::new();
+        }
+        self.certified.insert(index, checkpoint);
+        if self.certified.len() > CERTIFIED_MAX {
+            self.certified.pop_first();
+        }
+        self.count(index).into_iter().collect()
     }
 
     /// Notes what executing a commit here brought.
@@ -106,9 +138,13 @@ impl Tally {
         if self.executed.len() > PER_AUTHOR_MAX {
             self.executed.pop_first();
         }
-        let mut findings: Vec<Finding> = self
+        let votes: Vec<(AuthorityIndex, Vote)> = self
             .authors()
-            .filter_map(|(author, votes)| contradiction(author, votes.get(&index)?, &statement))
+            .filter_map(|(author, votes)| Some((author, *votes.get(&index)?)))
+            .collect();
+        let mut findings: Vec<Finding> = votes
+            .into_iter()
+            .filter_map(|(author, vote)| self.contradiction(author, &vote, &statement))
             .collect();
         findings.extend(self.count(index));
         findings
@@ -118,9 +154,22 @@ impl Tally {
         self.committee.authorities().zip(&self.votes)
     }
 
-    /// Looks for a quorum of equal votes on a commit that was executed here.
+    /// Compares a commit that was executed here with what a quorum says of it, by its votes or by a
+    /// checkpoint from elsewhere.
     fn count(&mut self, index: u64) -> Option<Finding> {
         let executed = *self.executed.get(&index)?;
+        let checkpoint = self.certified.remove(&index).or_else(|| self.counted(index))?;
+        self.forget_through(index);
+        if checkpoint.statement == executed {
+            self.newest = Some(checkpoint.clone());
+            Some(Finding::Checkpoint(checkpoint))
+        } else {
+            Some(Finding::Diverged(checkpoint, executed))
+        }
+    }
+
+    /// A quorum of equal votes.
+    fn counted(&self, index: u64) -> Option<Checkpoint> {
         let votes: Vec<(AuthorityIndex, Vote)> = self
             .authors()
             .filter_map(|(author, votes)| Some((author, *votes.get(&index)?)))
@@ -132,31 +181,34 @@ impl Tally {
         })?;
         let same = votes.into_iter().filter(|(_, vote)| vote.statement == statement);
         let signatures = same.map(|(author, vote)| (author, vote.signature)).collect();
-        let checkpoint = Checkpoint { statement, signatures };
-        self.forget_through(index);
-        Some(if statement == executed {
-            Finding::Checkpoint(checkpoint)
-        } else {
-            Finding::Diverged(checkpoint, executed)
-        })
+        Some(Checkpoint { statement, signatures })
+    }
+
+    /// Reports an authority that contradicts us, once until the next checkpoint.
+    fn contradiction(
+        &mut self,
+        author: AuthorityIndex,
+        vote: &Vote,
+        executed: &Statement,
+    ) -> Option<Finding> {
+        if vote.statement == *executed || !self.reported.insert(author) {
+            return None;
+        }
+        let (vote, executed) = (Box::new(*vote), Box::new(*executed));
+        Some(Finding::Offence(author, Offence::Divergence { vote, executed }))
     }
 
     fn forget_through(&mut self, index: u64) {
         self.checkpoint = index;
+        self.reported = AuthoritySet::EMPTY;
         let above = index + 1;
+        self.certified = self.certified.split_off(&above);
         self.executed = self.executed.split_off(&above);
         self.pending = self.pending.split_off(&above);
         for votes in &mut self.votes {
             *votes = votes.split_off(&above);
         }
     }
-}
-
-fn contradiction(author: AuthorityIndex, vote: &Vote, executed: &Statement) -> Option<Finding> {
-    (vote.statement != *executed).then(|| {
-        let (vote, executed) = (Box::new(*vote), Box::new(*executed));
-        Finding::Offence(author, Offence::Divergence { vote, executed })
-    })
 }
 
 #[cfg(test)]

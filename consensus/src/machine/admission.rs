@@ -12,38 +12,68 @@ use super::{Consensus, Mode};
 use crate::{
     block::Block,
     event::{Action, HaltReason, Now, Offence},
-    types::{AuthorityIndex, BlockRef},
+    types::{AuthorityIndex, BlockRef, Instant},
 };
+
+/// In how many rounds above the collection round an author's second blocks are reported.
+const TWINS_MAX: usize = 64;
 
 impl Consensus {
     pub(super) fn answered(&mut self, now: Now, from: AuthorityIndex, blocks: Vec<Block>) {
+        let mut wanted = 0;
         for block in blocks {
             // An answer holds what was asked for, or it is an answer to something else.
             if self.fetcher.wants(&block.reference()) {
-                self.receive(now, from, block);
+                wanted += 1;
+                self.receive(now.monotonic, from, block);
             }
         }
-        self.fetcher.finish(from, now.monotonic);
+        self.fetcher.finish(from, now.monotonic, wanted);
     }
 
-    pub(super) fn receive(&mut self, now: Now, from: AuthorityIndex, block: Block) {
+    pub(super) fn receive(&mut self, now: Instant, from: AuthorityIndex, block: Block) {
         let reference = block.reference();
         if self.knows(&reference) {
             return;
         }
         self.note_votes(&block);
         self.pacemaker.note_reached(reference.author, reference.round);
-        if self.mode == Mode::Halted || reference.round <= self.dag.gc_round() {
+        if self.mode.is_over() {
+            return;
+        }
+        // What a quorum certified is not refused for any reason.
+        if self.catch_up.take(&block, now) {
+            self.fetcher.forget(&reference);
+            return;
+        }
+        if reference.round <= self.dag.gc_round() {
             return;
         }
         if reference.author == self.own {
-            // Own blocks above the collection round are all known: this one we did not make.
-            if self.mode == Mode::Live {
-                self.halt(HaltReason::ForeignOwnBlock(block));
-            }
-            return;
+            self.met_own(&block);
         }
         let solicited = self.fetcher.wants(&reference);
+        self.admit(now, from, block, solicited);
+    }
+
+    /// Own blocks above the collection round are all known: this one we did not make, or it is
+    /// from before the log was lost.
+    pub(super) fn met_own(&mut self, block: &Block) {
+        if matches!(self.mode, Mode::Live) && block.round() >= self.signed_from {
+            self.halt(HaltReason::ForeignOwnBlock(block.clone()));
+        }
+    }
+
+    pub(super) fn admit(
+        &mut self,
+        now: Instant,
+        from: AuthorityIndex,
+        block: Block,
+        solicited: bool,
+    ) {
+        if self.knows(&block.reference()) || block.round() <= self.dag.gc_round() {
+            return;
+        }
         if !self.is_admitted(&block, solicited) {
             return;
         }
@@ -55,23 +85,45 @@ impl Consensus {
         }
     }
 
-    /// Reports a second block of a slot. Keeps it only when it was asked for, as must be every
-    /// block that a valid block builds on.
+    /// Reports a second block of a slot. What was asked for is kept, as must be every block that a
+    /// valid block builds on. Of an author that is known to make two blocks a round nothing else
+    /// is: each could name a chain of twins, and all of them would have to be fetched.
     fn is_admitted(&mut self, block: &Block, solicited: bool) -> bool {
-        let (round, author) = (block.round(), block.author());
-        let accepted = self.dag.slot(round, author).next().map(|entry| &entry.block);
-        if let Some(first) = accepted.or_else(|| self.suspended.slot(round, author)) {
+        self.note_twin(block);
+        let is_twin = self.twins.get(block.author().position()).is_none_or(|t| !t.is_empty());
+        let horizon = self.dag.highest_round().plus(self.parameters.rounds_ahead_max);
+        solicited || !is_twin && block.round() <= horizon
+    }
+
+    /// Reports it when the block is the second one of its slot: once per author and round, and for
+    /// so many rounds above the collection round.
+    pub(super) fn note_twin(&mut self, block: &Block) {
+        let (reference, round, author) = (block.reference(), block.round(), block.author());
+        let accepted = self.dag.slot(round, author).map(|entry| &entry.block);
+        let waiting = self.suspended.slot(round, author);
+        let first = accepted.chain(waiting).find(|first| first.reference() != reference);
+        let Some(twins) = self.twins.get_mut(author.position()) else { return };
+        if let Some(first) = first
+            && twins.len() < TWINS_MAX
+            && twins.insert(round)
+        {
             let offence = Offence::Equivocation { first: first.clone(), second: block.clone() };
             self.actions.push(Action::Fault { authority: author, offence });
-            return solicited;
         }
-        let horizon = self.dag.highest_round().plus(self.parameters.rounds_ahead_max);
-        solicited || round <= horizon
+    }
+
+    /// A block takes another way than the one it waited for.
+    pub(super) fn discard_suspended(&mut self, block: &Block) {
+        for parent in self.suspended.discard(&block.reference()) {
+            if !self.catch_up.needs(&parent) {
+                self.fetcher.forget(&parent);
+            }
+        }
     }
 
     pub(super) fn suspend(
         &mut self,
-        now: Now,
+        now: Instant,
         from: AuthorityIndex,
         block: Block,
         missing: BTreeSet<BlockRef>,
@@ -81,18 +133,20 @@ impl Consensus {
         self.fetcher.forget(&reference);
         for parent in &missing {
             if !self.suspended.contains(parent) {
-                self.fetcher.want(*parent, [author, from, parent.author], now.monotonic);
+                self.fetcher.want(*parent, [author, from, parent.author], now);
             }
         }
         let evicted = self.suspended.insert(block, missing, solicited);
         for reference in evicted.blocks {
             if self.suspended.needs(&reference) {
                 let hints = [reference.author, from, author];
-                self.fetcher.want(reference, hints, now.monotonic);
+                self.fetcher.want(reference, hints, now);
             }
         }
         for parent in evicted.orphans {
-            self.fetcher.forget(&parent);
+            if !self.catch_up.needs(&parent) {
+                self.fetcher.forget(&parent);
+            }
         }
     }
 

@@ -2,23 +2,23 @@
 
 use alloc::vec::Vec;
 
-use super::{Consensus, Mode};
+use super::Consensus;
 use crate::{
     block::Block,
     commit::Commit,
     event::{Action, HaltReason},
     linear,
     rule::{self, Decision},
-    types::BlockRef,
+    types::{BlockRef, Instant},
 };
 
 /// How many digests of commits are remembered to vote on.
 const DIGESTS_MAX: usize = 4096;
 
 impl Consensus {
-    pub(super) fn commit_decided(&mut self) {
+    pub(super) fn commit_decided(&mut self, now: Instant) {
         // Collecting garbage can release waiting blocks, which can decide more slots.
-        while self.mode != Mode::Halted {
+        while !self.mode.is_over() && !self.catch_up.is_applying() {
             let decisions = rule::decide(&self.dag, self.next_slot);
             if decisions.is_empty() {
                 return;
@@ -33,6 +33,7 @@ impl Consensus {
                 }
                 self.next_slot = round.plus(1);
             }
+            self.catch_up.committed(now);
             self.collect_garbage();
         }
     }
@@ -40,7 +41,16 @@ impl Consensus {
     fn commit(&mut self, leader: BlockRef) {
         // A decided leader is in the DAG: only accepted proposals are decided on.
         let Some(commit) = linear::linearise(&self.dag, &self.head, leader) else { return };
+        self.append(commit);
+    }
+
+    /// Makes a commit the newest one. Beyond the one that closes the epoch none is told of: it is
+    /// made only so that memory stays bounded while the last checkpoint is waited for.
+    pub(super) fn append(&mut self, commit: Commit) {
         linear::apply(&mut self.dag, &mut self.head, &commit);
+        if self.closing.is_some() {
+            return;
+        }
         self.remember(&commit);
         if commit.has_payload() {
             self.awaiting.insert(commit.index());
@@ -60,6 +70,9 @@ impl Consensus {
         let dropped = self.dag.prune(gc_round);
         self.return_payload(&dropped);
         self.fetcher.collect(gc_round);
+        for rounds in &mut self.twins {
+            *rounds = rounds.split_off(&gc_round.plus(1));
+        }
         let released = self.suspended.collect(gc_round);
         for block in &released {
             self.fetcher.forget(&block.reference());
@@ -70,6 +83,9 @@ impl Consensus {
 
     /// Own payload that can no longer be committed goes back to where it came from.
     pub(super) fn return_payload(&mut self, dropped: &[Block]) {
+        if self.closing.is_some() {
+            return;
+        }
         let own = dropped.iter().filter(|block| block.author() == self.own);
         let items: Vec<Vec<u8>> =
             own.flat_map(|block| block.payload().map(<[u8]>::to_vec)).collect();

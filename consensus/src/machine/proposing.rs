@@ -13,7 +13,7 @@ impl Consensus {
     /// Advances, makes at most one own block, and arms the timer for the next.
     pub(super) fn propose(&mut self, now: Now) {
         let mut made = false;
-        while self.mode == Mode::Live {
+        while matches!(self.mode, Mode::Live) && !self.catch_up.is_applying() {
             if self.pacemaker.advance(&self.dag, now.monotonic) {
                 self.push_history();
                 continue;
@@ -24,7 +24,8 @@ impl Consensus {
             }
             self.create(now);
             made = true;
-            self.commit_decided();
+            self.commit_decided(now.monotonic);
+            self.finish_epoch();
         }
     }
 
@@ -35,7 +36,10 @@ impl Consensus {
 
     /// Whether there will still be something to do after the next own block.
     fn has_own_work(&self) -> bool {
-        !self.queue.is_empty() || self.dag.payload_uncommitted() > 0 || !self.awaiting.is_empty()
+        self.closing.is_some()
+            || !self.queue.is_empty()
+            || self.dag.payload_uncommitted() > 0
+            || !self.awaiting.is_empty()
     }
 
     /// Makes the block of the current round: durable first, then sent.

@@ -12,12 +12,14 @@ use alloc::{
 use super::{Consensus, Mode, NOBODY, RecoveryError};
 use crate::{
     block::Block,
+    catch_up::CatchUp,
     commit::Commit,
     committee::Committee,
     dag::Dag,
     event::{Action, Now},
     keys::Signer,
     linear::Head,
+    lost_log::LostLog,
     pacemaker::Pacemaker,
     parameters::Parameters,
     queue::Queue,
@@ -26,7 +28,7 @@ use crate::{
     suspended::Suspended,
     sync::Fetcher,
     tally::Tally,
-    types::{AuthorityIndex, BlockRef},
+    types::{AuthorityIndex, BlockRef, Round},
 };
 
 impl Consensus {
@@ -74,11 +76,15 @@ impl Consensus {
         let genesis = committee.genesis().get(own.position()).unwrap_or(&committee.genesis()[0]);
         let own_last_ref = own_last.as_ref().map_or(*genesis, Block::reference);
         let n = committee.size();
-        let checkpoint = recovery.checkpoint.as_ref().map_or(0, |c| c.statement.index);
-        let checkpoint = checkpoint.max(recovery.base.index);
         let bounds = (parameters.suspended_blocks_max, parameters.suspended_bytes_max);
-        let mode =
-            if signer.is_some() && !recovery.lost_log { Mode::Live } else { Mode::Following };
+        let sign_after = recovery.sign_after;
+        let mode = match signer {
+            None => Mode::Following,
+            Some(_) if recovery.lost_log || sign_after.is_some() => {
+                Mode::Lost(LostLog::new(&committee, &parameters, sign_after))
+            }
+            Some(_) => Mode::Live,
+        };
         let mut machine = Self {
             own,
             signer,
@@ -87,12 +93,19 @@ impl Consensus {
             head,
             next_slot: head.leader_round.plus(1),
             suspended: Suspended::new(n, bounds.0, bounds.1),
-            fetcher: Fetcher::new(own, n, &parameters),
+            fetcher: Fetcher::new(own, &parameters),
+            catch_up: CatchUp::new(&committee, &parameters, now.monotonic),
             relay: Relay::new(own, n),
             pacemaker: Pacemaker::new(parameters.clone(), own_last_ref, n, now.monotonic),
             queue: Queue::new(parameters.queue_items_max, parameters.queue_bytes_max),
-            tally: Tally::new(committee.clone(), checkpoint),
+            tally: Tally::new(committee.clone(), recovery.base.index, recovery.checkpoint.clone()),
             awaiting: BTreeSet::new(),
+            base: recovery.base.index,
+            executed: head.index,
+            closing: None,
+            own_told: None,
+            signed_from: Round::GENESIS,
+            twins: alloc::vec![BTreeSet::new(); n],
             digests: BTreeMap::new(),
             timers: [None; 2],
             actions: Vec::new(),
@@ -149,7 +162,7 @@ impl Consensus {
                 self.dag.insert(block);
             } else {
                 let missing = self.dag.missing(&block).collect();
-                self.suspend(now, self.own, block, missing, true);
+                self.suspend(now.monotonic, self.own, block, missing, true);
             }
         }
         self.return_payload(&too_old);

@@ -34,6 +34,10 @@ pub struct Status {
     pub queue_items: usize,
     /// Whether the node signs blocks.
     pub signing: bool,
+    /// Whether certified commits wait to be applied.
+    pub catching_up: bool,
+    /// Whether the commit that closes the epoch was executed.
+    pub closing: bool,
 }
 
 impl Consensus {
@@ -61,7 +65,19 @@ impl Consensus {
 
     /// Whether the block is here already: its bytes need not be checked again.
     pub fn knows(&self, reference: &BlockRef) -> bool {
-        self.dag.contains(reference) || self.suspended.contains(reference)
+        self.dag.contains(reference)
+            || self.suspended.contains(reference)
+            || self.catch_up.holds(reference)
+    }
+
+    /// The newest block by `author` that is known here above the collection round, accepted or
+    /// waiting for parents: what a node answers an [`AskOwn`](crate::Action::AskOwn) with, if its
+    /// disk has no newer one.
+    pub fn newest_of(&self, author: AuthorityIndex) -> Option<&Block> {
+        let accepted = self.dag.newest(author, Round(u64::MAX));
+        let accepted = accepted.and_then(|newest| self.block(&newest));
+        let waiting = self.suspended.newest(author);
+        accepted.into_iter().chain(waiting).max_by_key(|block| block.round())
     }
 
     /// An accepted block above the collection round; older ones are in the ledger.
@@ -77,13 +93,15 @@ impl Consensus {
             quorum_round: self.dag.quorum_round(),
             gc_round: self.dag.gc_round(),
             leader_round: self.head.leader_round,
-            commit_index: self.head.index,
+            commit_index: self.closing.unwrap_or(self.head.index),
             checkpoint_index: self.tally.checkpoint(),
             blocks_accepted: self.dag.len(),
             blocks_suspended: self.suspended.len(),
             blocks_wanted: self.fetcher.len(),
             queue_items: self.queue.len(),
-            signing: self.mode == Mode::Live,
+            signing: matches!(self.mode, Mode::Live),
+            catching_up: self.catch_up.is_applying(),
+            closing: self.closing.is_some(),
         }
     }
 }

@@ -1,5 +1,10 @@
 //! The machine in a deterministic network: agreement, rest and waking, crashes, loss, bounds (§10).
 
+mod catching_up;
+mod epochs;
+mod hostile;
+mod lost_log;
+
 use alloc::{format, vec, vec::Vec};
 
 use super::*;

@@ -14,7 +14,7 @@ fn peer(index: u16) -> AuthorityIndex {
 /// Authority 0 of four, connected to all, with these bounds: 25 ms delay, 100 ms timeout.
 fn fetcher() -> Fetcher {
     let parameters = Parameters { fetch_references_max: 3, ..Parameters::lan() };
-    let mut fetcher = Fetcher::new(peer(0), 4, &parameters);
+    let mut fetcher = Fetcher::new(peer(0), &parameters);
     (1..4).for_each(|index| fetcher.connect(peer(index), Instant(0)));
     fetcher
 }
@@ -43,7 +43,7 @@ fn the_hints_are_asked_in_turn_two_at_a_time_at_most() {
     assert_eq!(ask(&mut fetcher, 100), []);
     assert_eq!(ask(&mut fetcher, 125), [(1, [wanted].to_vec())], "the first took too long");
     assert_eq!(ask(&mut fetcher, 300), [], "two are asked already");
-    fetcher.finish(peer(3), Instant(310));
+    fetcher.finish(peer(3), Instant(310), 0);
     assert_eq!(ask(&mut fetcher, 310), [(2, [wanted].to_vec())]);
 }
 
@@ -58,7 +58,7 @@ fn who_does_not_know_is_followed_by_the_next_at_once_and_then_with_pauses() {
         let requests = ask(&mut fetcher, now);
         let [(from, _)] = requests[..] else { panic!("one request at {now}: {requests:?}") };
         asked.push((from, now));
-        fetcher.finish(peer(from), Instant(now));
+        fetcher.finish(peer(from), Instant(now), 0);
         now = fetcher.wanted[&wanted].due.0;
     }
     let order: Vec<u16> = asked.iter().map(|(from, _)| *from).collect();

@@ -16,7 +16,7 @@ fn vote(author: u16, statement: Statement) -> (AuthorityIndex, Vote) {
 }
 
 fn tally() -> Tally {
-    Tally::new(committee(4), 0)
+    Tally::new(committee(4), 0, None)
 }
 
 fn note(tally: &mut Tally, author: u16, statement: Statement) -> Vec<Finding> {
@@ -70,7 +70,7 @@ fn a_quorum_against_us_is_a_divergence() {
 fn a_block_carries_the_newest_votes() {
     let mut tally = tally();
     for index in 1..=12 {
-        tally.cast(vote(0, statement(index, 0)).1);
+        tally.cast(vote(0, statement(index, 0)).1, true);
     }
     let indices: Vec<u64> = tally.take_pending().iter().map(|v| v.statement.index).collect();
     assert_eq!(indices, [5, 6, 7, 8, 9, 10, 11, 12]);

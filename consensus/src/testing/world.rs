@@ -3,13 +3,19 @@
 //! Disks lose what was not durable, connections lose what was in flight, and every broadcast is
 //! held against the disk. What the machines do is judged by what their peers could see.
 
-use alloc::{collections::BTreeMap, vec, vec::Vec};
+mod serving;
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec,
+    vec::Vec,
+};
 
 use super::{Random, signer};
 use crate::{
-    Action, AuthorityIndex, Block, BlockDigest, BlockRef, Commit, Committee, Consensus, Event,
-    HaltReason, Instant, Now, Offence, Parameters, Recovery, Round, Timer, Timestamp,
-    checkpoint::Checkpoint,
+    Action, AuthorityIndex, Block, BlockDigest, BlockRef, CertifiedCommits, Commit, Committee,
+    Consensus, Event, HaltReason, Instant, Now, Offence, Parameters, Round, Timer, Timestamp,
+    checkpoint::Checkpoint, recovery::Base,
 };
 
 /// What a node has on its disk.
@@ -23,10 +29,42 @@ pub(crate) struct Disk {
     /// Everything in log and commits.
     pub kept: BTreeMap<BlockRef, Block>,
     pub checkpoints: Vec<Checkpoint>,
+    pub lost_log: bool,
+    /// The epoch the node is in, and where it begins.
+    pub epoch: usize,
+    pub base: Base,
+}
+
+impl Disk {
+    /// Blocks that are in no commit and can be in none are kept nowhere.
+    fn collect(&mut self, gc_round: Round) {
+        let domain = self.log.last().map(|block| block.header().domain);
+        let is_kept =
+            |block: &Block| block.round() > gc_round || Some(block.header().domain) != domain;
+        let collected = self.log[..self.log_durable].iter().filter(|b| !is_kept(b)).count();
+        self.log_durable -= collected;
+        let committed: BTreeSet<BlockRef> = self
+            .commits
+            .iter()
+            .rev()
+            .take(100)
+            .flat_map(|commit| commit.header().blocks.iter().copied())
+            .collect();
+        for block in self.log.iter().filter(|block| !is_kept(block)) {
+            if !committed.contains(&block.reference()) {
+                self.kept.remove(&block.reference());
+            }
+        }
+        self.log.retain(is_kept);
+    }
 }
 
 #[derive(Debug)]
 enum Message {
+    FetchCommits { from: usize, to: usize, epoch: usize, after: u64 },
+    Commits { from: usize, to: usize, epoch: usize, commits: Option<CertifiedCommits> },
+    AskOwn { from: usize, to: usize },
+    Own { from: usize, to: usize, commit: u64, newest: Option<Block> },
     Block { from: usize, to: usize, block: Block },
     Fetch { from: usize, to: usize, references: Vec<BlockRef> },
     Answer { from: usize, to: usize, blocks: Option<Vec<Block>> },
@@ -37,7 +75,11 @@ enum Message {
 impl Message {
     fn ends(&self) -> (usize, usize) {
         match *self {
-            Self::Block { from, to, .. }
+            Self::FetchCommits { from, to, .. }
+            | Self::Commits { from, to, .. }
+            | Self::AskOwn { from, to }
+            | Self::Own { from, to, .. }
+            | Self::Block { from, to, .. }
             | Self::Fetch { from, to, .. }
             | Self::Answer { from, to, .. } => (from, to),
             Self::Timer { node, .. } | Self::Executed { node, .. } => (node, node),
@@ -49,7 +91,18 @@ impl Message {
 pub(crate) type Bend = fn(from: usize, to: usize, block: &Block) -> bool;
 
 pub(crate) struct World {
-    pub committee: Committee,
+    /// Of every epoch so far.
+    pub committees: Vec<Committee>,
+    /// Who the authorities of the next epoch are.
+    pub next_members: Vec<u16>,
+    /// The operator's word to a node that starts.
+    pub sign_after: Option<Round>,
+    /// Who answers no request for commits, and how many come at once.
+    pub refusing: Option<usize>,
+    pub commits_at_once: u64,
+    pub commit_requests: usize,
+    /// Who was told that its epoch is over, how often.
+    pub epochs_closed: Vec<usize>,
     parameters: Parameters,
     pub nodes: Vec<Option<Consensus>>,
     pub disks: Vec<Disk>,
@@ -65,7 +118,7 @@ pub(crate) struct World {
     pub delivers: Bend,
     /// A node whose execution goes wrong.
     pub damaged: Option<usize>,
-    signed: BTreeMap<(usize, Round), BlockDigest>,
+    signed: BTreeMap<(usize, usize, Round), BlockDigest>,
     pub returned: Vec<Vec<Vec<u8>>>,
     pub offences: Vec<(AuthorityIndex, Offence)>,
     pub halts: Vec<(usize, HaltReason)>,
@@ -84,7 +137,13 @@ impl World {
     pub(crate) fn with_committee(committee: Committee, parameters: Parameters, seed: u64) -> Self {
         let n = committee.size();
         let mut world = Self {
-            committee,
+            committees: vec![committee],
+            next_members: (0..u16::try_from(n).unwrap()).collect(),
+            sign_after: None,
+            refusing: None,
+            commits_at_once: 100,
+            commit_requests: 0,
+            epochs_closed: vec![0; n],
             parameters,
             nodes: (0..n).map(|_| None).collect(),
             disks: vec![Disk::default(); n],
@@ -120,27 +179,24 @@ impl World {
 
     /// Starts a node from its disk and connects it to every node that is up.
     pub(crate) fn start(&mut self, node: usize) {
-        let disk = &self.disks[node];
-        let recovery = Recovery {
-            commits: needed(&disk.commits, self.committee.gc_depth()),
-            blocks: disk.log.clone(),
-            own_last: disk.own_last.clone(),
-            checkpoint: disk.checkpoints.last().cloned(),
-            ..Recovery::default()
+        let recovery = self.recovery(node);
+        let signer = signer(u16::try_from(node).unwrap());
+        let committee = self.committee_of(node).clone();
+        let (now, parameters) = (self.clock(), self.parameters.clone());
+        let (machine, actions) = if committee.index_of(&signer.public_key()).is_some() {
+            Consensus::recover(now, parameters, committee, signer, recovery).unwrap()
+        } else {
+            Consensus::follow(now, parameters, committee, recovery).unwrap()
         };
-        let newest = disk.commits.iter().rev().find(|commit| commit.has_payload()).cloned();
-        let (machine, actions) = Consensus::recover(
-            self.clock(),
-            self.parameters.clone(),
-            self.committee.clone(),
-            signer(u16::try_from(node).unwrap()),
-            recovery,
-        )
-        .unwrap();
         self.nodes[node] = Some(machine);
         self.perform(node, actions);
+        let commits = &self.disks[node].commits;
+        let of_epoch = |commit: &&Commit| commit.index() > self.disks[node].base.index;
+        let closing = commits.last().filter(of_epoch).filter(|commit| self.closes(commit));
+        let newest = commits.iter().rfind(|commit| commit.has_payload()).filter(of_epoch);
+        let newest = closing.or(newest).cloned();
         if let Some(commit) = newest {
-            let event = executed(&commit);
+            let event = self.executed(&commit);
             self.handle(node, event);
         }
         for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
@@ -151,13 +207,29 @@ impl World {
         }
     }
 
+    /// One more node, not in the committee.
+    pub(crate) fn add_node(&mut self) -> usize {
+        let node = self.nodes.len();
+        self.nodes.push(None);
+        self.disks.push(Disk { lost_log: true, ..Disk::default() });
+        self.lives.push(0);
+        self.returned.push(Vec::new());
+        self.made.push(0);
+        self.committed_at.push(BTreeMap::new());
+        self.epochs_closed.push(0);
+        self.start(node);
+        node
+    }
+
     /// `node` hears the hello of `peer`.
     fn connect(&mut self, node: usize, peer: usize) {
-        let theirs = self.nodes[peer].as_ref().unwrap();
+        let Some(theirs) = self.nodes[peer].as_ref() else { return };
+        let same = self.same_epoch(node, peer);
         let event = Event::PeerConnected {
-            peer: index(peer),
-            has_of_ours: theirs.has_of(index(node)),
-            own_round: theirs.own_round(),
+            peer: self.index(node, peer),
+            // A peer in another epoch takes no stream.
+            has_of_ours: if same { theirs.has_of(self.index(peer, node)) } else { Round::GENESIS },
+            own_round: if same { theirs.own_round() } else { Round::GENESIS },
             commit: theirs.status().commit_index,
         };
         self.handle(node, event);
@@ -174,7 +246,8 @@ impl World {
         disk.kept = kept.map(|block| (block.reference(), block.clone())).collect();
         self.stream_free.retain(|(from, to), _| *from != node && *to != node);
         for peer in 0..self.nodes.len() {
-            self.handle(peer, Event::PeerDisconnected { peer: index(node) });
+            let event = Event::PeerDisconnected { peer: self.index(peer, node) };
+            self.handle(peer, event);
         }
     }
 
@@ -209,19 +282,21 @@ impl World {
     fn deliver(&mut self, message: Message) {
         match message {
             Message::Block { from, to, block } => {
-                if (self.delivers)(from, to, &block) {
-                    self.handle(to, Event::BlockReceived { from: index(from), block });
+                let domain = self.committee_of(to).domain();
+                if (self.delivers)(from, to, &block) && block.header().domain == domain {
+                    let from = self.index(to, from);
+                    self.handle(to, Event::BlockReceived { from, block });
                 }
             }
             Message::Fetch { from, to, references } => {
                 let disk = &self.disks[to];
                 let find = |wanted: &BlockRef| disk.kept.get(wanted).cloned();
-                let blocks =
-                    self.nodes[to].is_some().then(|| references.iter().filter_map(find).collect());
+                let blocks = (self.nodes[to].is_some() && self.refusing != Some(to))
+                    .then(|| references.iter().filter_map(find).collect());
                 self.send(Message::Answer { from: to, to: from, blocks });
             }
             Message::Answer { from, to, blocks } => {
-                let from = index(from);
+                let from = self.index(to, from);
                 let event = match blocks {
                     Some(blocks) => Event::FetchAnswered { from, blocks },
                     None => Event::FetchFailed { from },
@@ -230,6 +305,7 @@ impl World {
             }
             Message::Timer { node, timer } => self.handle(node, Event::Timer(timer)),
             Message::Executed { node, event } => self.handle(node, event),
+            question => self.serve(question),
         }
     }
 
@@ -268,42 +344,59 @@ impl World {
                 if durable {
                     disk.log_durable = disk.log.len();
                     disk.own_last = Some(block);
+                    disk.lost_log = false;
                 }
             }
             Action::Broadcast(block) => self.broadcast(node, block),
             Action::Stream { to, after } => {
-                let own =
-                    |block: &&Block| block.author().position() == node && block.round() > after;
-                let blocks: Vec<Block> = self.disks[node].log.iter().filter(own).cloned().collect();
-                for block in blocks {
-                    self.send(Message::Block { from: node, to: to.position(), block });
-                }
+                let (us, domain) = (self.index(node, node), self.committee_of(node).domain());
+                let own = |block: &&Block| {
+                    block.author() == us && block.round() > after && block.header().domain == domain
+                };
+                let kept = self.disks[node].kept.values();
+                let blocks: Vec<Block> = kept.filter(own).cloned().collect();
+                self.send_blocks(node, to, blocks);
             }
             Action::Send { to, blocks } => {
                 self.pushes += blocks.len();
-                for block in blocks {
-                    self.send(Message::Block { from: node, to: to.position(), block });
-                }
+                self.send_blocks(node, to, blocks);
             }
             Action::Fetch { from, references } => {
                 self.fetches += references.len();
-                self.send(Message::Fetch { from: node, to: from.position(), references });
+                let to = self.node(node, from);
+                self.send(Message::Fetch { from: node, to, references });
+            }
+            Action::FetchCommits { from, after } => {
+                let (to, epoch) = (self.node(node, from), self.disks[node].epoch);
+                self.send(Message::FetchCommits { from: node, to, epoch, after });
+            }
+            Action::AskOwn { from } => {
+                let to = self.node(node, from);
+                self.send(Message::AskOwn { from: node, to });
+            }
+            Action::EpochClosed { checkpoint } => {
+                self.epochs_closed[node] += 1;
+                self.enter_epoch(node, &checkpoint);
             }
             Action::SetTimer { timer, at } => {
                 self.schedule(at.0.max(self.now), Message::Timer { node, timer });
             }
             Action::Commit(commit) => self.commit(node, commit),
             Action::Checkpoint(checkpoint) => {
-                checkpoint.verify(&self.committee).unwrap();
+                checkpoint.verify(self.committee_of(node)).unwrap();
                 self.disks[node].checkpoints.push(checkpoint);
             }
             Action::PayloadReturned(items) => self.returned[node].extend(items),
             Action::PayloadRefused(refused) => panic!("refused {refused:?}"),
             Action::Fault { authority, offence } => self.offences.push((authority, offence)),
             Action::Halt(reason) => self.halts.push((node, reason)),
-            Action::FetchCommits { .. } | Action::AskOwn { .. } | Action::EpochClosed { .. } => {
-                panic!("nobody wants {action:?} yet")
-            }
+        }
+    }
+
+    fn send_blocks(&mut self, node: usize, to: AuthorityIndex, blocks: Vec<Block>) {
+        let to = self.node(node, to);
+        for block in blocks {
+            self.send(Message::Block { from: node, to, block });
         }
     }
 
@@ -312,34 +405,57 @@ impl World {
         let disk = &self.disks[node];
         let durable = disk.log_durable.checked_sub(1).map(|last| &disk.log[last]);
         assert_eq!(durable, Some(&block), "broadcast before durable");
-        let is_kept = |p: &BlockRef| p.round == Round::GENESIS || disk.kept.contains_key(p);
+        let leader = disk.commits.last().map_or(Round::GENESIS, |commit| commit.leader().round);
+        let collected = leader.minus(self.committee_of(node).gc_depth());
+        let is_kept = |p: &BlockRef| p.round <= collected || disk.kept.contains_key(p);
         assert!(block.parents().iter().all(is_kept), "a parent is not durable");
         let digest = block.reference().digest;
-        let signed = self.signed.insert((node, block.round()), digest);
+        let signed = self.signed.insert((disk.epoch, node, block.round()), digest);
         assert!(signed.is_none_or(|earlier| earlier == digest), "an honest node equivocates");
         self.made[node] += 1;
         for to in (0..self.nodes.len()).filter(|to| *to != node) {
-            if self.nodes[to].is_some() {
+            if self.nodes[to].is_some() && self.same_epoch(node, to) {
                 self.send(Message::Block { from: node, to, block: block.clone() });
             }
         }
     }
 
     fn commit(&mut self, node: usize, commit: Commit) {
-        let next = self.disks[node].commits.len() as u64 + 1;
+        let disk = &self.disks[node];
+        if disk.commits.last().is_some_and(|c| c.index() > disk.base.index && self.closes(c)) {
+            // The ledger orders nothing behind the commit that closes an epoch.
+            return;
+        }
+        let next = disk.commits.len() as u64 + 1;
         assert_eq!(commit.index(), next, "commits come in order, each once");
         for (_, item) in commit.payload() {
             let earlier = self.committed_at[node].insert(item.to_vec(), self.now);
             assert!(earlier.is_none(), "payload was committed twice");
         }
-        let mut event = executed(&commit);
+        let mut event = self.executed(&commit);
         if let Event::Executed { state_digest, .. } = &mut event
             && self.damaged == Some(node)
         {
             state_digest[0] ^= 1;
         }
-        self.disks[node].commits.push(commit);
+        let gc_depth = self.committee_of(node).gc_depth();
+        let disk = &mut self.disks[node];
+        disk.kept.extend(commit.blocks().iter().map(|block| (block.reference(), block.clone())));
+        let collected = commit.leader().round.minus(gc_depth);
+        disk.commits.push(commit);
+        disk.collect(collected);
         self.schedule(self.now + 1, Message::Executed { node, event });
+    }
+
+    /// The execution every node agrees on: hashes of what was committed.
+    fn executed(&self, commit: &Commit) -> Event {
+        Event::Executed {
+            index: commit.index(),
+            log_root: commit.digest().0,
+            state_digest: [7; 32],
+            vote: commit.has_payload(),
+            closes: self.closes(commit),
+        }
     }
 
     /// All ledgers are prefixes of the longest one; returns the shortest length.
@@ -359,27 +475,4 @@ impl World {
     pub(crate) fn committed_by(&self, item: &[u8]) -> usize {
         self.committed_at.iter().filter(|committed| committed.contains_key(item)).count()
     }
-}
-
-fn index(node: usize) -> AuthorityIndex {
-    AuthorityIndex(u16::try_from(node).unwrap())
-}
-
-/// The execution every node agrees on: hashes of what was committed.
-fn executed(commit: &Commit) -> Event {
-    Event::Executed {
-        index: commit.index(),
-        log_root: commit.digest().0,
-        state_digest: [7; 32],
-        vote: commit.has_payload(),
-        closes: false,
-    }
-}
-
-/// No more commits than a recovery needs, so that needing more would show.
-fn needed(commits: &[Commit], gc_depth: u64) -> Vec<Commit> {
-    let Some(newest) = commits.last() else { return Vec::new() };
-    let above = Recovery::commits_above(newest.leader().round, gc_depth);
-    let first = commits.iter().position(|commit| commit.leader().round > above).unwrap();
-    commits[first..].to_vec()
 }

@@ -1,0 +1,104 @@
+//! What an authority that lost its log must learn before it signs again (§8.5).
+//!
+//! Without its newest block it could sign a second one of a round. A quorum of others says which is
+//! the newest block by it that they know. Such a block is signed, so nobody can invent one; who
+//! hides one is outvoted by the others, because what an honest quorum has not seen was not built on.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use crate::{
+    authority_set::AuthoritySet,
+    committee::Committee,
+    parameters::Parameters,
+    types::{AuthorityIndex, Instant, Round},
+};
+
+/// Who was asked, and what they said.
+#[derive(Debug)]
+pub(crate) struct LostLog {
+    faulty_max: usize,
+    /// How many others must have answered.
+    answers_needed: usize,
+    pause_ms: u64,
+    /// The newest commit of each that answered.
+    answers: BTreeMap<AuthorityIndex, u64>,
+    in_flight: AuthoritySet,
+    /// Who failed is not asked again before.
+    due: BTreeMap<AuthorityIndex, Instant>,
+    sign_after: Option<Round>,
+}
+
+impl LostLog {
+    /// Asks as many others as make a quorum: the lost one counts among the faulty, so all but `f`
+    /// answer sooner or later.
+    pub fn new(committee: &Committee, parameters: &Parameters, sign_after: Option<Round>) -> Self {
+        Self {
+            faulty_max: committee.faulty_max(),
+            answers_needed: committee.quorum().min(committee.size() - 1),
+            pause_ms: 4 * parameters.delta_ms,
+            answers: BTreeMap::new(),
+            in_flight: AuthoritySet::EMPTY,
+            due: BTreeMap::new(),
+            sign_after,
+        }
+    }
+
+    /// Whom to ask now.
+    pub fn poll(&mut self, now: Instant, connected: AuthoritySet) -> Vec<AuthorityIndex> {
+        let peers: Vec<_> = self
+            .open(connected)
+            .filter(|peer| self.due.get(peer).is_none_or(|due| *due <= now))
+            .collect();
+        for peer in &peers {
+            self.in_flight.insert(*peer);
+        }
+        peers
+    }
+
+    /// When to [`poll`](Self::poll).
+    pub fn due_at(&self, connected: AuthoritySet) -> Option<Instant> {
+        self.open(connected).map(|peer| self.due.get(&peer).copied().unwrap_or_default()).min()
+    }
+
+    fn open(&self, connected: AuthoritySet) -> impl Iterator<Item = AuthorityIndex> {
+        connected
+            .iter()
+            .filter(|peer| !self.answers.contains_key(peer) && !self.in_flight.contains(*peer))
+    }
+
+    /// A peer that was asked answered.
+    pub fn answered(&mut self, from: AuthorityIndex, commit: u64) {
+        if self.in_flight.contains(from) {
+            self.in_flight.remove(from);
+            self.answers.insert(from, commit);
+        }
+    }
+
+    /// A peer did not answer, or is gone.
+    pub fn failed(&mut self, from: AuthorityIndex, now: Instant) {
+        if self.in_flight.contains(from) {
+            self.in_flight.remove(from);
+            self.due.insert(from, now.plus_ms(self.pause_ms));
+        }
+    }
+
+    /// The first round to sign, once enough is known and our commits have come as far as those of
+    /// at least one honest peer had. `newest` is the newest own block known.
+    ///
+    /// If nobody knows any, there is none to be feared, and round 1 needs everybody who is new in
+    /// an epoch. Otherwise one round is left out, for a block that reached few before the loss;
+    /// but not when all others are honest by assumption and all have answered.
+    pub fn sign_from(&self, newest: Round, commit: u64) -> Option<Round> {
+        if let Some(sign_after) = self.sign_after {
+            return Some(sign_after.max(newest).plus(1));
+        }
+        let mut commits: Vec<u64> = self.answers.values().copied().collect();
+        commits.sort_unstable_by(|a, b| b.cmp(a));
+        let target = commits.get(self.faulty_max).copied().unwrap_or_default();
+        if commits.len() < self.answers_needed || commit < target {
+            return None;
+        }
+        let margin = if newest == Round::GENESIS || self.faulty_max == 0 { 1 } else { 2 };
+        Some(newest.plus(margin))
+    }
+}

@@ -1,0 +1,63 @@
+//! Finds out, after the log was lost, from which round on it is safe to sign (§8.5).
+
+use super::{Consensus, Mode};
+use crate::{
+    block::Block,
+    event::{Action, Now},
+    types::{AuthorityIndex, BlockRef, Instant, Round},
+};
+
+impl Consensus {
+    pub(super) fn own_answered(
+        &mut self,
+        now: Instant,
+        from: AuthorityIndex,
+        commit: u64,
+        newest: Option<Block>,
+    ) {
+        let Mode::Lost(lost) = &mut self.mode else { return };
+        lost.answered(from, commit);
+        self.catch_up.claim(from, commit);
+        if let Some(block) = newest.filter(|block| block.author() == self.own) {
+            self.own_told = self.own_told.max(Some(block.reference()));
+            self.admit(now, from, block, true);
+        }
+    }
+
+    pub(super) fn own_failed(&mut self, now: Instant, from: AuthorityIndex) {
+        if let Mode::Lost(lost) = &mut self.mode {
+            lost.failed(from, now);
+        }
+    }
+
+    /// Asks whoever was not asked, and begins to sign when enough is known.
+    pub(super) fn return_to_signing(&mut self, now: Now) {
+        let connected = self.fetcher.connected();
+        let newest = self.newest_own();
+        let Mode::Lost(lost) = &mut self.mode else { return };
+        for from in lost.poll(now.monotonic, connected) {
+            self.actions.push(Action::AskOwn { from });
+        }
+        let Some(round) = lost.sign_from(newest.round, self.head.index) else { return };
+        // The first new block builds on it: it must be here, or below what anybody looks at.
+        let is_here = newest.round <= self.dag.gc_round() || self.dag.contains(&newest);
+        if is_here && !self.catch_up.is_applying() {
+            self.mode = Mode::Live;
+            self.signed_from = round;
+            self.pacemaker.resume(newest, round, now.monotonic);
+        }
+    }
+
+    /// When to ask again.
+    pub(super) fn return_due(&self) -> Option<Instant> {
+        let Mode::Lost(lost) = &self.mode else { return None };
+        lost.due_at(self.fetcher.connected())
+    }
+
+    /// The newest block by us that is here or that somebody showed us.
+    fn newest_own(&self) -> BlockRef {
+        let accepted = self.dag.newest(self.own, Round(u64::MAX));
+        let last = self.pacemaker.own_last();
+        accepted.into_iter().chain(self.own_told).chain([last]).max().unwrap_or(last)
+    }
+}
