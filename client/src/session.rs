@@ -1,8 +1,10 @@
 //! A member's session with the network: signs, submits, repeats, waits, reads.
 //!
 //! Everything that acts ([`crate::Machine`], [`crate::Organisation`], [`crate::Meter`],
-//! [`crate::Publisher`]) is a session with the right verbs. What it reads is in `session/read.rs`.
+//! [`crate::Publisher`]) is a session with the right verbs. What it reads is in `session/read.rs`, how
+//! authorities vote in `session/governance.rs`.
 
+mod governance;
 mod read;
 
 use crate::connection::{Connection, ConnectionConfig, ConnectionError, Timeouts};
@@ -166,16 +168,21 @@ impl Session {
 
     /// Signs operations into a transaction, without submitting it.
     pub fn sign(&self, operations: Vec<Operation>) -> Transaction {
+        self.sign_with(&self.inner.key, operations)
+    }
+
+    /// Signs operations with another key than the session's, without submitting them.
+    pub fn sign_with(&self, key: &Keypair, operations: Vec<Operation>) -> Transaction {
         let created_at = self.inner.distinct_now();
         let envelope = Envelope {
             version: TRANSACTION_VERSION,
             network: self.inner.network.id(),
-            signer: self.key(),
+            signer: key.public(),
             created_at,
             expires_at: created_at.saturating_add(LIFETIME),
             operations,
         };
-        envelope.sign(&self.inner.key)
+        envelope.sign(key)
     }
 
     /// Signs, submits and waits until the operations are final: all of them, or none.

@@ -6,6 +6,7 @@
 
 mod amount;
 mod audit;
+mod authority;
 mod context;
 mod demo;
 mod dev;
@@ -101,6 +102,9 @@ enum Command {
     Node(network::NodeArgs),
     /// Show how the authorities are, e.g. `kerbholz status --json`
     Status,
+    /// List authorities, make new ones, and vote on their committee
+    #[command(subcommand)]
+    Authority(authority::AuthorityCommand),
     /// Make or show a key file
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -188,6 +192,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Report, CliError> {
         Command::Init(args) => network::init(&context, args),
         Command::Node(args) => network::node(&context, args, output).await,
         Command::Status => network::status(&context).await,
+        Command::Authority(command) => authority::run(&context, command).await,
         Command::Key(command) => key::run(command),
         Command::Machine(command) => machine::run(&context, command).await,
         Command::Meter(command) => meter::run(&context, command).await,

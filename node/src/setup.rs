@@ -9,6 +9,10 @@
 //! DIR/members/NAME.key                the keys of organisations and publishers
 //! ```
 
+mod authority;
+
+pub use authority::{CANDIDATE_FILE, NewAuthority, read_candidate};
+
 use crate::config::{CONFIG_FILE, NodeConfig, Pace};
 use crate::files::{self, FileError};
 use crate::storage::{DiskStorage, StorageError};

@@ -56,6 +56,15 @@ pub enum PaceArg {
     Wan,
 }
 
+impl From<PaceArg> for Pace {
+    fn from(pace: PaceArg) -> Self {
+        match pace {
+            PaceArg::Lan => Self::Lan,
+            PaceArg::Wan => Self::Wan,
+        }
+    }
+}
+
 /// Makes the files of a new network.
 pub fn init(context: &Context, args: InitArgs) -> Result<Report, CliError> {
     let setup = Setup {
@@ -63,10 +72,7 @@ pub fn init(context: &Context, args: InitArgs) -> Result<Report, CliError> {
         authorities: args.authorities,
         host: args.host,
         port: args.port,
-        pace: match args.pace {
-            PaceArg::Lan => Pace::Lan,
-            PaceArg::Wan => Pace::Wan,
-        },
+        pace: args.pace.into(),
         organisations: args.organisations,
         publishers: args.publishers,
         currency: args.currency,
