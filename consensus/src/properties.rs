@@ -234,12 +234,10 @@ proptest! {
         let random = &mut Random(seed);
         let blocks = random_dag_without(&committee, Some(OWN), 14, random);
         let mut bytes: Vec<Vec<u8>> = blocks.iter().map(|block| block.bytes().to_vec()).collect();
-        for at in 0..bytes.len() {
-            // Every other one is bent somewhere.
-            if at % 2 == 1 {
-                let place = random.below(bytes[at].len());
-                bytes[at][place] ^= 1 << random.below(8);
-            }
+        // Every other one is bent somewhere.
+        for bent in bytes.iter_mut().skip(1).step_by(2) {
+            let place = random.below(bent.len());
+            bent[place] ^= 1 << random.below(8);
         }
         let verdicts = |committee: &Committee| -> Vec<_> {
             let verdict = |bytes: &Vec<u8>| {
