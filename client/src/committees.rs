@@ -180,4 +180,4 @@ impl Committees {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

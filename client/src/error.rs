@@ -48,4 +48,7 @@ pub enum ClientError {
     /// A receipt that an authority sent does not verify.
     #[error("an authority sent a receipt that does not verify: {0}")]
     BadReceipt(#[from] crate::receipt::ReceiptError),
+    /// Evidence that an authority sent does not verify.
+    #[error("an authority sent evidence that does not verify: {0}")]
+    BadAccusation(#[from] crate::evidence::AccusationError),
 }

@@ -16,6 +16,7 @@ pub mod committees;
 pub mod connection;
 pub mod error;
 pub mod events;
+pub mod evidence;
 pub mod network;
 pub mod order;
 pub mod protocol;

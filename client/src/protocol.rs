@@ -1,9 +1,11 @@
 //! What a client asks a node, and what the node answers: the bytes inside the frames of
 //! [`crate::wire`], in the ledger's canonical encoding.
 
+use crate::evidence::{Accusation, Offender};
 use crate::receipt::Receipt;
 use kerbholz_ledger::codec::{self, DecodeError};
 use kerbholz_ledger::id::{MemberId, TransactionId};
+use kerbholz_ledger::keys::PublicKey;
 use kerbholz_ledger::quantity::{CommitIndex, Timestamp};
 use kerbholz_ledger::rejection::Code;
 use kerbholz_ledger::rows::{Row, TransactionRow};
@@ -71,6 +73,15 @@ pub enum Request {
     },
     /// How the node is.
     Info,
+    /// The authorities against which the node has evidence.
+    Offenders,
+    /// A piece of evidence, with what it takes to verify it.
+    Accusation {
+        /// Key of the authority.
+        key: PublicKey,
+        /// Which of those that the node keeps, from 0.
+        number: u32,
+    },
 }
 
 /// What a node answers.
@@ -91,6 +102,11 @@ pub enum Answer {
     Info(NodeInfo),
     /// Not done.
     Refused(Refusal),
+    /// The authorities against which there is evidence, by their keys.
+    Offenders(Vec<Offender>),
+    /// The evidence; `None` if the node does not keep so much, or the end of an epoch before it is
+    /// not provable yet.
+    Accusation(Option<Box<Accusation>>),
 }
 
 /// Why a node does not do what it was asked.

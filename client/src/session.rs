@@ -6,6 +6,7 @@
 
 mod governance;
 mod read;
+mod single;
 
 use crate::connection::{Connection, ConnectionConfig, ConnectionError, Timeouts};
 use crate::error::ClientError;
@@ -300,11 +301,7 @@ impl Session {
     /// # Errors
     /// [`ClientError::Connection`] when it does not answer.
     pub async fn info_of(&self, authority: usize) -> Result<NodeInfo, ClientError> {
-        let call = Call { after: CommitIndex::ZERO, request: Request::Info }.encode();
-        let count = self.network().genesis().authorities.len();
-        let position = (authority + count - self.inner.first % count) % count;
-        let answer = self.inner.connection.request_at(position, call).await?;
-        match decode(&answer.bytes)? {
+        match self.call_at(authority, Request::Info).await? {
             Answer::Info(info) => Ok(info),
             other => Err(unexpected(other)),
         }

@@ -8,15 +8,17 @@ mod page;
 use self::feed::Feed;
 
 use crate::driver::{Standing, Submission};
-use crate::executor::Progress;
+use crate::executor::{Progress, SharedStorage, lock};
 use crate::index;
 use crate::mempool::NotTaken;
 use crate::network::{EventSink, NetworkEvent, NetworkHandle};
 use crate::process;
-use crate::storage::SharedRows;
+use crate::storage::{self, SharedRows};
+use kerbholz_client::evidence::{Accusation, Offender};
 use kerbholz_client::ledger::codec;
 use kerbholz_client::ledger::id::{NetworkId, TransactionId};
-use kerbholz_client::ledger::quantity::{CommitIndex, Timestamp};
+use kerbholz_client::ledger::keys::PublicKey;
+use kerbholz_client::ledger::quantity::{CommitIndex, Epoch, Timestamp};
 use kerbholz_client::ledger::query;
 use kerbholz_client::ledger::receipt::Proof;
 use kerbholz_client::ledger::rejection::Code;
@@ -45,6 +47,7 @@ pub struct Service {
     pub(crate) name: String,
     pub(crate) network_id: NetworkId,
     pub(crate) rows: SharedRows,
+    pub(crate) storage: SharedStorage,
     pub(crate) progress: watch::Receiver<Progress>,
     pub(crate) standing: watch::Receiver<Standing>,
     pub(crate) submissions: mpsc::Sender<Submission>,
@@ -98,6 +101,10 @@ impl Service {
             }
             Request::Receipt { id, wait_ms } => self.receipt(id, until(wait_ms)).await,
             Request::Info => Ok(Answer::Info(block_in_place(|| self.info()))),
+            Request::Offenders => Ok(Answer::Offenders(block_in_place(|| self.offenders()))),
+            Request::Accusation { key, number } => {
+                block_in_place(|| self.accusation(key, number)).map(Answer::Accusation)
+            }
         };
         answer.unwrap_or_else(|error| {
             tracing::error!(%error, "could not answer a request");
@@ -183,6 +190,29 @@ impl Service {
         let epoch = query::epoch_of(&*self.rows, commit)?;
         let Some(epochs) = index::epoch_ends(&*self.rows, epoch)? else { return Ok(None) };
         Ok(Some(Receipt { epochs, proof, checkpoint: covered.checkpoint }))
+    }
+
+    fn offenders(&self) -> Vec<Offender> {
+        let storage = lock(&self.storage);
+        let offender = |(key, known): (&kerbholz_consensus::PublicKey, &storage::Offender)| {
+            let kept = known.kept.iter().map(|(epoch, found)| (*epoch, found.round().0)).collect();
+            Offender { key: PublicKey::new(key.0), seen: known.seen, kept }
+        };
+        storage.offenders().iter().map(offender).collect()
+    }
+
+    /// A piece of evidence, with the proof of who was an authority then.
+    fn accusation(
+        &self,
+        key: PublicKey,
+        number: u32,
+    ) -> Result<Option<Box<Accusation>>, ReadError> {
+        let key = kerbholz_consensus::PublicKey(*key.as_bytes());
+        let kept = lock(&self.storage).offenders().get(&key).map(|known| known.kept.clone());
+        let found = kept.unwrap_or_default().into_iter().nth(number as usize);
+        let Some((epoch, evidence)) = found else { return Ok(None) };
+        let epochs = index::epoch_ends(&*self.rows, Epoch::new(epoch))?;
+        Ok(epochs.map(|epochs| Box::new(Accusation { epochs, evidence })))
     }
 
     fn info(&self) -> NodeInfo {

@@ -11,6 +11,7 @@ mod context;
 mod demo;
 mod dev;
 mod error;
+mod evidence;
 mod factor;
 mod find;
 mod footprint;
@@ -131,6 +132,9 @@ enum Command {
     /// Get and verify receipts
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
+    /// List the authorities that signed two blocks of one round, and get the proof
+    #[command(subcommand)]
+    Evidence(evidence::EvidenceCommand),
     /// Recompute a ledger from its blocks, as an auditor does
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -202,6 +206,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Report, CliError> {
         Command::Lot(command) => lot::run(&context, command).await,
         Command::Footprint(args) => footprint::run(&context, args).await,
         Command::Receipt(command) => receipt::run(&context, command).await,
+        Command::Evidence(command) => evidence::run(&context, command).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "kerbholz", &mut script);

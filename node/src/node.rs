@@ -103,6 +103,7 @@ pub async fn run(
         name: config.name.clone(),
         network_id: network.id(),
         rows: lock(&storage).rows(),
+        storage: Arc::clone(&storage),
         progress: executor.progress(),
         standing: standing_seen,
         submissions,

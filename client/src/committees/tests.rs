@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 
 const TIME: Timestamp = Timestamp::new(1_700_000_000_000);
 
-fn seed(name: &str) -> [u8; 32] {
+pub(crate) fn seed(name: &str) -> [u8; 32] {
     let mut seed = [b'.'; 32];
     seed[..name.len()].copy_from_slice(name.as_bytes());
     seed
@@ -47,11 +47,11 @@ fn genesis(authorities: &[&str]) -> Genesis {
 }
 
 /// A network that executes nothing but votes. Who signs what is up to the test.
-struct World {
-    genesis: Genesis,
+pub(crate) struct World {
+    pub(crate) genesis: Genesis,
     state: Memory,
     /// As the network itself has it: not from proofs.
-    committees: Committees,
+    pub(crate) committees: Committees,
     votes: Vec<Executed>,
     statement: Statement,
 }
@@ -152,9 +152,9 @@ impl World {
 }
 
 /// Four authorities: e joins, a leaves, f takes b's place; then f votes for something.
-struct Story {
-    world: World,
-    ends: Vec<EpochEnd>,
+pub(crate) struct Story {
+    pub(crate) world: World,
+    pub(crate) ends: Vec<EpochEnd>,
     receipt: Receipt,
 }
 
@@ -170,7 +170,7 @@ fn story() -> Story {
     Story { world, ends, receipt }
 }
 
-static STORY: LazyLock<Story> = LazyLock::new(story);
+pub(crate) static STORY: LazyLock<Story> = LazyLock::new(story);
 
 #[test]
 fn a_receipt_of_a_later_epoch_needs_nothing_but_the_genesis() {

@@ -1,5 +1,5 @@
-//! `kerbholz audit`: recomputes a ledger from its blocks. The work is done by
-//! [`kerbholz_node::audit`].
+//! `kerbholz audit`: recomputes a ledger from its blocks, verifies evidence. The work is done by
+//! [`kerbholz_node::audit`] and [`kerbholz_client::evidence`].
 
 use super::error::CliError;
 use super::output::{Output, Report};
@@ -24,6 +24,15 @@ pub enum AuditCommand {
     /// Recompute everything in a data directory (or a copy), and name the first difference
     #[command(after_help = AFTER_REPLAY)]
     Replay(ReplayArgs),
+    /// Verify evidence against an authority offline, e.g. `kerbholz audit evidence
+    /// authority-2.evidence --genesis genesis.json`
+    Evidence {
+        /// The evidence, as `kerbholz evidence get` wrote it
+        file: PathBuf,
+        /// The network's genesis file; all that is needed
+        #[arg(long, value_name = "FILE")]
+        genesis: PathBuf,
+    },
 }
 
 /// What to replay.
@@ -50,7 +59,14 @@ struct Document<'a> {
 
 /// Runs a command.
 pub fn run(command: AuditCommand, output: &Output) -> Result<Report, CliError> {
-    let AuditCommand::Replay(ReplayArgs { data, genesis, against }) = command;
+    match command {
+        AuditCommand::Replay(args) => replay_ledger(args, output),
+        AuditCommand::Evidence { file, genesis } => super::evidence::verify(&file, &genesis),
+    }
+}
+
+fn replay_ledger(args: ReplayArgs, output: &Output) -> Result<Report, CliError> {
+    let ReplayArgs { data, genesis, against } = args;
     let genesis = read_genesis(&genesis)?;
     let mut watch = Watch::new(output.is_json());
     let replayed = tokio::task::block_in_place(|| replay(&data, &genesis, &mut watch));

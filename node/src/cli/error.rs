@@ -1,6 +1,7 @@
 //! How a command fails: a stable code for programs, a sentence for people, an exit code for shells.
 
 use kerbholz_client::ClientError;
+use kerbholz_client::evidence::AccusationError;
 use kerbholz_client::network::NetworkFileError;
 use kerbholz_client::protocol::Refusal;
 use kerbholz_client::receipt::ReceiptError;
@@ -38,6 +39,9 @@ pub enum CliError {
     /// A receipt.
     #[error("the receipt does not verify: {0}")]
     Receipt(#[from] ReceiptError),
+    /// Evidence against an authority.
+    #[error("the evidence does not verify: {0}")]
+    Evidence(#[from] AccusationError),
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
@@ -117,7 +121,7 @@ impl CliError {
                 | SetupError::Ports { .. },
             ) => USAGE,
             Self::Client(error) => client_exit_code(error),
-            Self::Receipt(_) => UNVERIFIED,
+            Self::Receipt(_) | Self::Evidence(_) => UNVERIFIED,
             Self::File(_) | Self::NoKey { .. } | Self::NoAuthority { .. } => FILE,
             Self::Network(_) | Self::Factors(_) => FILE,
             Self::Setup(SetupError::File(_) | SetupError::Storage(_)) => FILE,
@@ -162,7 +166,7 @@ const fn client_exit_code(error: &ClientError) -> u8 {
         | ClientError::Undecided { .. }
         | ClientError::TimedOut(_)
         | ClientError::Connection(_) => UNREACHABLE,
-        ClientError::BadReceipt(_) => UNVERIFIED,
+        ClientError::BadReceipt(_) | ClientError::BadAccusation(_) => UNVERIFIED,
         ClientError::Unknown(_) => USAGE,
         ClientError::NotEnrolled => OTHER,
     }
