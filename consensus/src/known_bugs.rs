@@ -212,7 +212,7 @@ fn no_index_from_outside_reaches_a_table() {
                 log_root: [0; 32],
                 state_digest: [0; 32],
                 vote: true,
-                closes: true,
+                closes: false,
             },
             Event::Timer(Timer::Fetch),
         ];
