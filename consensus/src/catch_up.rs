@@ -326,11 +326,15 @@ impl CatchUp {
     pub fn give_up(&mut self, now: Instant, dag: &Dag) -> Vec<BlockRef> {
         let is_here = |block: &BlockRef| dag.contains(block) || self.holds(block);
         let complete = self.headers.front().is_none_or(|first| first.blocks.iter().all(is_here));
-        if complete || now < self.progress.plus_ms(self.heartbeat_ms) {
+        if now < self.progress.plus_ms(self.heartbeat_ms) {
+            return Vec::new();
+        }
+        self.progress = now;
+        if complete {
+            // It waits for execution, not for blocks.
             return Vec::new();
         }
         self.due = now.plus_ms(2 * self.delta_ms);
-        self.progress = now;
         self.clear()
     }
 

@@ -13,6 +13,7 @@ use crate::{
     commit::CommitHeader,
     committee::Committee,
     fault::Fault,
+    types::Domain,
 };
 
 /// Why headers and a checkpoint certify nothing.
@@ -46,6 +47,7 @@ pub enum CertificateError {
 pub struct CertifiedCommits {
     headers: Vec<CommitHeader>,
     checkpoint: Checkpoint,
+    domain: Domain,
 }
 
 impl CertifiedCommits {
@@ -83,7 +85,12 @@ impl CertifiedCommits {
             return Err(CertificateError::NotTheLast { checkpoint: signed.0, last });
         }
         checkpoint.verify(committee)?;
-        Ok(Self { headers, checkpoint })
+        Ok(Self { headers, checkpoint, domain: committee.domain() })
+    }
+
+    /// The network and epoch whose committee certified them.
+    pub fn domain(&self) -> Domain {
+        self.domain
     }
 
     /// The headers, ascending without gaps.

@@ -246,8 +246,9 @@ impl Consensus {
         vote: bool,
         closes: bool,
     ) {
-        let is_of_epoch = index > self.base && self.closing.is_none_or(|closing| index <= closing);
-        if !is_of_epoch {
+        // Only what this machine made, or was handed back to it, can have been executed.
+        let newest = self.closing.unwrap_or(self.head.index);
+        if index <= self.base || index > newest {
             return;
         }
         self.awaiting.remove(&index);

@@ -28,7 +28,8 @@ pub struct Recovery {
     /// least every commit whose leader's round is above [`Recovery::commits_above`] of the newest
     /// one's. More does no harm. Empty only when the epoch has no commit at all.
     pub commits: Vec<Commit>,
-    /// Blocks of the write-ahead log, in any order. Committed ones do no harm.
+    /// Blocks of the write-ahead log, in any order. Committed ones do no harm, nor do those of
+    /// other epochs.
     pub blocks: Vec<Block>,
     /// The newest own block ever made durable, wherever it is kept. Without it an authority could
     /// sign a second block for a round.

@@ -4,7 +4,7 @@ use alloc::{vec, vec::Vec};
 
 use super::*;
 use crate::{
-    Block, CommitHeader, Parameters,
+    Block, CommitHeader, CommitteeConfig, Parameters,
     testing::{committee, world::World},
 };
 
@@ -112,4 +112,53 @@ fn a_commit_left_out_is_found() {
         let round = commits[at].leader().round;
         assert_eq!(verdict, AuditError::Rule { round }, "commit {at}");
     }
+}
+
+/// The next epoch's committee names the commit that closed the one before; nothing else follows.
+#[test]
+fn an_epoch_begins_only_behind_the_commit_it_names() {
+    let commits = ledger();
+    let closing = commits.len() - 3;
+    let audited = || audit(&commits[..closing]).unwrap();
+    let config = committee(4).config().clone();
+    let next = |bend: &dyn Fn(&mut CommitteeConfig)| {
+        let previous = commits[closing - 1].digest();
+        let mut config = CommitteeConfig { epoch: 1, previous, ..config.clone() };
+        bend(&mut config);
+        Committee::new(config).unwrap()
+    };
+    let good = next(&|_| ());
+    let mut auditor = audited();
+    auditor.begin_epoch(good.clone()).unwrap();
+    assert_eq!((auditor.index(), auditor.decided_through()), (closing as u64, Round(0)));
+    // What the old committee went on to commit is no part of the new epoch.
+    let index = commits[closing].index();
+    let beyond = auditor.check(&commits[closing]).unwrap_err();
+    assert!(matches!(beyond, AuditError::Leader { .. } | AuditError::Domain { .. }), "{beyond}");
+    let expected = Err(AuditError::Epoch { epoch: 1, index: index - 1 });
+    let other = commits[closing - 2].digest();
+    assert_eq!(audited().begin_epoch(next(&|c| c.previous = other)), expected);
+    assert_eq!(audited().begin_epoch(next(&|c| c.network.0[0] ^= 1)), expected);
+    for epoch in [0, 2] {
+        let expected = Err(AuditError::Epoch { epoch, index: index - 1 });
+        assert_eq!(audited().begin_epoch(next(&|c| c.epoch = epoch)), expected);
+    }
+    // A commit on the right chain, but made with the old committee's blocks.
+    let mut auditor = audited();
+    auditor.begin_epoch(good.clone()).unwrap();
+    let leader = commits
+        .iter()
+        .flat_map(Commit::blocks)
+        .find(|block| block.author() == good.leader(block.round()));
+    let leader = leader.unwrap().clone();
+    let header = CommitHeader {
+        index,
+        previous: auditor.digest(),
+        leader: leader.reference(),
+        time: commits[closing].time(),
+        blocks: vec![leader.reference()],
+        silenced: vec![],
+    };
+    let forged = Commit::new(header, vec![leader], &good).unwrap();
+    assert_eq!(auditor.check(&forged), Err(AuditError::Domain { index }));
 }

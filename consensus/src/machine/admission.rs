@@ -33,7 +33,7 @@ impl Consensus {
 
     pub(super) fn receive(&mut self, now: Instant, from: AuthorityIndex, block: Block) {
         let reference = block.reference();
-        if self.knows(&reference) {
+        if self.knows(&reference) || !self.is_of_epoch(&block) {
             return;
         }
         self.note_votes(&block);
@@ -54,6 +54,11 @@ impl Consensus {
         }
         let solicited = self.fetcher.wants(&reference);
         self.admit(now, from, block, solicited);
+    }
+
+    /// A block that was verified for another epoch, and comes late, has no place here.
+    pub(super) fn is_of_epoch(&self, block: &Block) -> bool {
+        block.header().domain == self.committee.domain()
     }
 
     /// Own blocks above the collection round are all known: this one we did not make, or it is
@@ -160,6 +165,7 @@ impl Consensus {
             }
             self.fetcher.forget(&reference);
             self.relay.accepted(&block, from);
+            self.note_own(&block);
             self.dag.insert(block.clone());
             self.actions.push(Action::Persist { block, durable: false });
             ready.extend(self.suspended.resolve(&reference));

@@ -25,10 +25,14 @@ impl Consensus {
         from: AuthorityIndex,
         commits: CertifiedCommits,
     ) {
+        let connected = self.fetcher.connected();
+        if commits.domain() != self.committee.domain() {
+            // It was asked by the machine of another epoch.
+            return self.catch_up.failed(from, now, connected);
+        }
         let findings = self.tally.certify(commits.checkpoint().clone());
         self.report(findings);
         let leader = commits.headers().first().map(|header| header.leader);
-        let connected = self.fetcher.connected();
         let answered = self.catch_up.answered(from, commits, &self.head, now, connected);
         if let (Err(_), Some(proposal)) = (answered, leader) {
             self.halt(HaltReason::Contradiction { proposal });
@@ -94,9 +98,8 @@ impl Consensus {
     /// from the leader is what a quorum signed.
     fn apply_commit(&mut self, header: &CommitHeader, blocks: Vec<Block>) -> bool {
         let leader = header.leader;
-        if leader.round <= self.head.leader_round
-            || leader.author != self.committee.leader(leader.round)
-        {
+        // A slot below was decided here: it was committed, or it was skipped.
+        if leader.round < self.next_slot || leader.author != self.committee.leader(leader.round) {
             return false;
         }
         for block in blocks {
@@ -115,7 +118,7 @@ impl Consensus {
             return false;
         }
         self.append(commit);
-        self.next_slot = leader.round.plus(1).max(self.next_slot);
+        self.next_slot = leader.round.plus(1);
         self.collect_garbage();
         true
     }

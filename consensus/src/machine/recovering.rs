@@ -68,9 +68,12 @@ impl Consensus {
         parameters: Parameters,
         committee: Committee,
         (own, signer): (AuthorityIndex, Option<Signer>),
-        recovery: Recovery,
+        mut recovery: Recovery,
     ) -> Result<(Self, Vec<Action>), RecoveryError> {
         let parameters = parameters.validate()?;
+        let is_of_epoch = |block: &Block| block.header().domain == committee.domain();
+        recovery.blocks.retain(is_of_epoch);
+        recovery.own_last = recovery.own_last.filter(is_of_epoch);
         let head = follow_chain(&committee, recovery.base, &recovery.commits)?;
         let own_last = newest_own(&recovery, own);
         let genesis = committee.genesis().get(own.position()).unwrap_or(&committee.genesis()[0]);

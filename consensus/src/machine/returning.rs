@@ -4,7 +4,7 @@ use super::{Consensus, Mode};
 use crate::{
     block::Block,
     event::{Action, Now},
-    types::{AuthorityIndex, BlockRef, Instant, Round},
+    types::{AuthorityIndex, BlockRef, Instant},
 };
 
 impl Consensus {
@@ -18,9 +18,16 @@ impl Consensus {
         let Mode::Lost(lost) = &mut self.mode else { return };
         lost.answered(from, commit);
         self.catch_up.claim(from, commit);
-        if let Some(block) = newest.filter(|block| block.author() == self.own) {
-            self.own_told = self.own_told.max(Some(block.reference()));
+        if let Some(block) = newest.filter(|b| b.author() == self.own && self.is_of_epoch(b)) {
+            self.note_own(&block);
             self.admit(now, from, block, true);
+        }
+    }
+
+    /// A block signed with our key, from wherever: after the log was lost none may be forgotten.
+    pub(super) fn note_own(&mut self, block: &Block) {
+        if block.author() == self.own && matches!(self.mode, Mode::Lost(_)) {
+            self.own_told = self.own_told.max(Some(block.reference()));
         }
     }
 
@@ -56,8 +63,8 @@ impl Consensus {
 
     /// The newest block by us that is here or that somebody showed us.
     fn newest_own(&self) -> BlockRef {
-        let accepted = self.dag.newest(self.own, Round(u64::MAX));
+        let waiting = self.newest_of(self.own).map(Block::reference);
         let last = self.pacemaker.own_last();
-        accepted.into_iter().chain(self.own_told).chain([last]).max().unwrap_or(last)
+        waiting.into_iter().chain(self.own_told).chain([last]).max().unwrap_or(last)
     }
 }

@@ -39,6 +39,30 @@ fn a_wiped_authority_goes_on_above_what_others_have_of_it() {
     }
 }
 
+/// Where every authority is needed for every round, no round may be left out.
+#[test]
+fn small_committees_go_on_after_a_loss() {
+    for n in [2u16, 3, 5, 6] {
+        for seed in 0..3 {
+            let all: Vec<usize> = (0..usize::from(n)).collect();
+            let mut world = World::new(n, Parameters::lan(), seed);
+            work(&mut world, &all, 40);
+            let lost = seed as usize % all.len();
+            world.crash(lost);
+            world.wipe(lost);
+            world.run_for(500);
+            world.start(lost);
+            world.run_for(40_000);
+            assert!(signing(&world, lost), "n = {n}, seed {seed}");
+            world.offer(lost, b"again");
+            world.run_for(5_000);
+            assert_eq!(world.committed_by(b"again"), usize::from(n), "n = {n}, seed {seed}");
+            world.assert_agreement();
+            assert!(world.halts.is_empty() && world.offences.is_empty());
+        }
+    }
+}
+
 /// Crashes while it asks, with what it learned on its disk or not, and wipes again.
 #[test]
 fn crashes_and_wipes_on_the_way_do_no_harm() {

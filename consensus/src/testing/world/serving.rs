@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use super::{Disk, Message, World};
 use crate::{
-    AuthorityIndex, Block, CertifiedCommits, Checkpoint, Commit, Committee, CommitteeConfig, Event,
-    Recovery, recovery::Base, testing::signer,
+    AuthorityIndex, Block, BlockDigest, BlockRef, CertifiedCommits, Checkpoint, Commit, Committee,
+    CommitteeConfig, Event, Recovery, Round, recovery::Base, testing::signer,
 };
 
 /// From this index on a peer outside of an epoch's committee is named.
@@ -53,6 +53,21 @@ impl World {
 
     /// Empties a disk, as a node does that finds no data directory: it is marked.
     pub(crate) fn wipe(&mut self, node: usize) {
+        if self.committee_of(node).faulty_max() == 0 {
+            // Every round is needed then: what reached nobody is as if it had not been made.
+            let (epoch, author) = (self.disks[node].epoch, self.index(node, node));
+            let reached = |round: Round, digest: BlockDigest| {
+                let block = BlockRef { round, author, digest };
+                let others = self.nodes.iter().flatten();
+                let mut others = others.filter(|other| other.own() != author);
+                others.any(|other| other.knows(&block) || round <= other.status().gc_round)
+            };
+            let mut signed = self.signed.clone();
+            signed.retain(|(of_epoch, of_node, round), digest| {
+                *of_epoch != epoch || *of_node != node || reached(*round, *digest)
+            });
+            self.signed = signed;
+        }
         self.disks[node] = Disk { lost_log: true, ..Disk::default() };
         self.committed_at[node].clear();
     }
