@@ -1,8 +1,9 @@
 //! What an authority that lost its log must learn before it signs again (§8.5).
 //!
-//! Without its newest block it could sign a second one of a round. A quorum of others says which is
-//! the newest block by it that they know. Such a block is signed, so nobody can invent one; who
-//! hides one is outvoted by the others, because what an honest quorum has not seen was not built on.
+//! Without its newest block it could sign a second one of a round. `2f + 1` others say which is the
+//! newest block by it that they know. Such a block is signed, so nobody can invent one. Any that a
+//! decision rests on is in the history of a quorum, hence known to `n - 2f - 1` honest others at
+//! least, and one of these is among any `2f + 1` of the `n - 1`.
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
@@ -29,12 +30,12 @@ pub(crate) struct LostLog {
 }
 
 impl LostLog {
-    /// Asks as many others as make a quorum: the lost one counts among the faulty, so all but `f`
-    /// answer sooner or later.
+    /// Asks until `2f + 1` others have answered, or all if there are fewer.
     pub fn new(committee: &Committee, parameters: &Parameters, sign_after: Option<Round>) -> Self {
+        let faulty_max = committee.faulty_max();
         Self {
-            faulty_max: committee.faulty_max(),
-            answers_needed: committee.quorum().min(committee.size() - 1),
+            faulty_max,
+            answers_needed: (2 * faulty_max + 1).min(committee.size() - 1),
             pause_ms: 4 * parameters.delta_ms,
             answers: BTreeMap::new(),
             in_flight: AuthoritySet::EMPTY,

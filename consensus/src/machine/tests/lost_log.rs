@@ -89,9 +89,9 @@ fn crashes_and_wipes_on_the_way_do_no_harm() {
     }
 }
 
-/// Fewer answers than a quorum of others are not enough, unless the operator gives its word.
+/// Fewer answers than 2f + 1 others are not enough, unless the operator gives its word.
 #[test]
-fn it_signs_nothing_before_a_quorum_of_others_has_answered() {
+fn it_signs_nothing_before_enough_others_have_answered() {
     for sign_after in [None, Some(Round(9_000))] {
         let mut world = World::new(4, Parameters::lan(), 2);
         work(&mut world, &[0, 1, 2, 3], 50);
