@@ -1,5 +1,7 @@
 //! The ledger's segments: appended, read back, damaged in every byte.
 
+mod certified;
+
 use super::*;
 use crate::storage::append::testing::Disk;
 use crate::storage::testing::{OWN, World, copy, files, flip, genesis, truncate, world};
