@@ -1,6 +1,7 @@
 //! The whole storage on a real disk: killed, damaged, mixed up.
 
 mod epochs;
+mod full;
 mod lost;
 
 use super::super::testing::{GENESIS, OWN, World, files, flip, genesis, key, world};
