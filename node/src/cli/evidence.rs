@@ -144,7 +144,7 @@ async fn get(
             Err(error) => refused = Some(error),
         }
     }
-    Err(refused.unwrap_or_else(|| ClientError::Unknown("evidence of this number")).into())
+    Err(refused.unwrap_or(ClientError::Unknown("evidence of this number")).into())
 }
 
 /// The key of the offender that is meant.
