@@ -1,8 +1,8 @@
 //! Replay: what an auditor does with a copy of an authority's data and the genesis file.
 //!
 //! Nothing in the copy is believed. From the blocks alone it recomputes signatures, the chain of
-//! commits, every transaction's result, every balance, the log's root and the state's digest, and
-//! compares with what a quorum of authorities signed. [`replay`] ends with a [`Replay`] - or with an
+//! commits, every transaction's result, every balance, the committee of each epoch, the log's root
+//! and the state's digest, and compares with what a quorum of authorities signed. [`replay`] ends with a [`Replay`] - or with an
 //! [`AuditError`] that names the first difference, or the file that is damaged and where. It reads
 //! through [`SegmentReader`]: no lock, no write, nothing derived.
 //!
@@ -11,6 +11,7 @@
 mod books;
 mod chain;
 mod compare;
+mod epochs;
 mod error;
 
 pub use chain::Outcome;
@@ -20,8 +21,8 @@ pub use error::{AuditError, Difference};
 use crate::storage::{Ending, LedgerEntry, SegmentReader};
 use books::Books;
 use chain::Chain;
-use kerbholz_client::network::committee;
-use kerbholz_consensus::{Checkpoint, CheckpointError, Commit, Committee};
+use epochs::Epochs;
+use kerbholz_consensus::{Checkpoint, CheckpointError, Commit, Committee, CommitteeConfig};
 use kerbholz_ledger::balance::{self, BalanceError, TrialBalance};
 use kerbholz_ledger::execute::{self, Effects, Item};
 use kerbholz_ledger::genesis::Genesis;
@@ -50,13 +51,15 @@ pub struct Report {
     pub transactions: u64,
     /// Of them recorded as refused.
     pub rejected: u64,
+    /// Epochs, the present one included: the committee changed once less.
+    pub epochs: u64,
     /// Checkpoints verified.
     pub checkpoints: u64,
     /// Commit of the last checkpoint: up to here a quorum vouches for every byte.
     pub checkpoint: u64,
     /// Commits after it, which rest on their blocks' signatures and the commit chain alone.
     pub commits_after_checkpoint: u64,
-    /// Up to this round of the DAG the blocks themselves prove which leaders are final.
+    /// Up to this round of the present epoch's DAG the blocks themselves prove which leaders are final.
     pub decided_through_round: u64,
     /// Commits with changes after which every balance they touched was compared.
     pub balances_checked: u64,
@@ -141,7 +144,14 @@ fn next_batch(reader: &mut SegmentReader) -> (Vec<LedgerEntry>, Option<AuditErro
     let mut entries = Vec::with_capacity(BATCH);
     while entries.len() < BATCH {
         match reader.next() {
-            Some(Ok(entry)) => entries.push(entry),
+            Some(Ok(entry)) => {
+                // What follows is signed by another committee, which is not known yet.
+                let ends = matches!(entry, LedgerEntry::Epoch(_));
+                entries.push(entry);
+                if ends {
+                    break;
+                }
+            }
             Some(Err(error)) => return (entries, Some(error.into())),
             None => break,
         }
@@ -151,15 +161,17 @@ fn next_batch(reader: &mut SegmentReader) -> (Vec<LedgerEntry>, Option<AuditErro
 
 /// An entry whose signatures were checked, or why they do not hold.
 enum Checked {
-    Commit(Result<(Commit, Vec<Item>), Difference>),
+    /// The commit's index; then it with its transactions.
+    Commit(u64, Result<(Commit, Vec<Item>), Difference>),
     Checkpoint(Checkpoint, Result<(), CheckpointError>),
-    /// Number of the epoch that begins.
-    Epoch(u64),
+    /// The epoch that begins, as recorded.
+    Epoch(CommitteeConfig),
 }
 
 fn check(entry: LedgerEntry, committee: &Committee) -> Checked {
     match entry {
         LedgerEntry::Commit(stored) => Checked::Commit(
+            stored.index(),
             stored
                 .verify(committee)
                 .map(|commit| {
@@ -175,14 +187,14 @@ fn check(entry: LedgerEntry, committee: &Committee) -> Checked {
             let verdict = checkpoint.verify(committee);
             Checked::Checkpoint(checkpoint, verdict)
         }
-        LedgerEntry::Epoch(config) => Checked::Epoch(config.epoch),
+        LedgerEntry::Epoch(config) => Checked::Epoch(config),
     }
 }
 
 /// A replay under way.
 struct Audit {
     network: NetworkId,
-    committee: Committee,
+    epochs: Epochs,
     state: Memory,
     chain: Chain,
     books: Books,
@@ -198,14 +210,14 @@ struct Audit {
 
 impl Audit {
     fn begin(genesis: &Genesis) -> Result<Self, AuditError> {
-        let committee = committee(genesis)?;
+        let epochs = Epochs::begin(genesis)?;
         let first = execute::genesis(genesis)?;
         let mut state = Memory::default();
         state.apply(&first.writes);
-        let chain = Chain::new(&committee, &first);
+        let chain = Chain::new(epochs.committee(), &first);
         Ok(Self {
             network: genesis.network(),
-            committee,
+            epochs,
             state,
             chain,
             books: Books::default(),
@@ -225,12 +237,13 @@ impl Audit {
         entries: Vec<LedgerEntry>,
         observer: &mut dyn Observer,
     ) -> Result<(), AuditError> {
-        let committee = &self.committee;
+        let committee = self.epochs.committee();
         let checked: Vec<Checked> =
             entries.into_par_iter().map(|entry| check(entry, committee)).collect();
         for entry in checked {
             match entry {
-                Checked::Commit(commit) => {
+                Checked::Commit(index, commit) => {
+                    self.epochs.may_commit(index)?;
                     let (commit, items) = commit?;
                     self.commit(&commit, items, observer)?;
                 }
@@ -238,12 +251,10 @@ impl Audit {
                     self.chain.checkpoint(&checkpoint, verdict)?;
                     self.checkpoints += 1;
                 }
-                // No transaction that was executed changes the committee.
-                Checked::Epoch(epoch) => {
-                    let (at, found) = (self.chain.last(), format!("epoch {epoch}"));
-                    return Err(
-                        Difference::at(at, "the committee", "that of epoch 0", found).into()
-                    );
+                Checked::Epoch(recorded) => {
+                    let (last, covered) = (self.chain.last(), self.chain.covered());
+                    let committee = self.epochs.next(&recorded, last, covered)?;
+                    self.chain.begin_epoch(committee)?;
                 }
             }
         }
@@ -277,6 +288,7 @@ impl Audit {
         self.block_bytes += commit.blocks().iter().map(|b| b.bytes().len() as u64).sum::<u64>();
         self.rejected += effects.executed.iter().filter(|done| done.result.is_err()).count() as u64;
         self.chain.executed(commit, &effects);
+        self.epochs.executed(commit.digest(), &effects);
         self.executed_since_balance += effects.executed.len() as u64;
         // Each time the ledger has grown by about as much again: the cost stays in proportion.
         if self.executed_since_balance > self.lots.max(1_000) {
@@ -311,6 +323,7 @@ impl Audit {
             block_bytes: self.block_bytes,
             transactions: last.leaves,
             rejected: self.rejected,
+            epochs: self.epochs.number() + 1,
             checkpoints: self.checkpoints,
             checkpoint,
             commits_after_checkpoint: last.index - checkpoint,

@@ -65,6 +65,19 @@ impl Chain {
         self.outcomes.last().map_or(0, |outcome| outcome.index)
     }
 
+    /// The newest commit that a checkpoint is on.
+    pub(super) fn covered(&self) -> u64 {
+        self.covered
+    }
+
+    /// Goes on with the commits of the next epoch.
+    pub(super) fn begin_epoch(&mut self, committee: &Committee) -> Result<(), Difference> {
+        let last = self.last();
+        self.auditor
+            .begin_epoch(committee.clone())
+            .map_err(|error| Difference::at(last, "the next epoch", "one that follows", error))
+    }
+
     /// Checks that a commit continues the chain, and that its leader, its blocks, their order and
     /// its time are those that the rule of agreement gives.
     pub(super) fn follows(&mut self, commit: &Commit) -> Result<(), Difference> {

@@ -15,7 +15,8 @@ pub struct Agreement {
     pub against: u64,
 }
 
-/// Compares commit by commit. Reads headers only: the content is [`super::replay`]'s affair.
+/// Compares commit by commit; `first` is the committee of the genesis. Reads headers only: the content
+/// is [`super::replay`]'s affair.
 ///
 /// # Errors
 /// [`AuditError::Difference`] with the first commit that differs, [`AuditError::File`] when a file
@@ -23,12 +24,12 @@ pub struct Agreement {
 pub fn compare(
     directory: &Path,
     against: &Path,
-    committee: &Committee,
+    first: &Committee,
 ) -> Result<Agreement, AuditError> {
-    let (mut ours, mut theirs) = (Digests::open(directory)?, Digests::open(against)?);
+    let (mut ours, mut theirs) = (Digests::open(directory, first)?, Digests::open(against, first)?);
     let mut agreement = Agreement { commits: 0, against: 0 };
     loop {
-        let (a, b) = (ours.next(committee)?, theirs.next(committee)?);
+        let (a, b) = (ours.next()?, theirs.next()?);
         agreement.commits += u64::from(a.is_some());
         agreement.against += u64::from(b.is_some());
         match (a, b) {
@@ -42,20 +43,28 @@ pub fn compare(
     }
 }
 
-struct Digests(SegmentReader);
+struct Digests {
+    reader: SegmentReader,
+    /// As recorded: digests of commits that were signed by others are others.
+    committee: Committee,
+}
 
 impl Digests {
-    fn open(directory: &Path) -> Result<Self, AuditError> {
-        Ok(Self(SegmentReader::open(directory)?))
+    fn open(directory: &Path, first: &Committee) -> Result<Self, AuditError> {
+        Ok(Self { reader: SegmentReader::open(directory)?, committee: first.clone() })
     }
 
-    fn next(&mut self, committee: &Committee) -> Result<Option<(u64, CommitDigest)>, AuditError> {
-        for entry in self.0.by_ref() {
-            if let LedgerEntry::Commit(commit) = entry? {
-                return Ok(Some((commit.index(), commit.header().digest(committee))));
+    fn next(&mut self) -> Result<Option<(u64, CommitDigest)>, AuditError> {
+        for entry in self.reader.by_ref() {
+            match entry? {
+                LedgerEntry::Commit(commit) => {
+                    return Ok(Some((commit.index(), commit.header().digest(&self.committee))));
+                }
+                LedgerEntry::Epoch(config) => self.committee = Committee::new(config)?,
+                LedgerEntry::Checkpoint(_) => {}
             }
         }
-        match self.0.ending() {
+        match self.reader.ending() {
             Some(Ending::Open { .. }) => Ok(None),
             Some(cut) => Err(AuditError::Cut(cut.clone())),
             None => Err(AuditError::Unended),

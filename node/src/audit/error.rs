@@ -53,8 +53,8 @@ pub enum AuditError {
     /// The reader gave up without saying how the ledger ends.
     #[error("the ledger does not say how it ends: copy the data again")]
     Unended,
-    /// The genesis makes no committee.
-    #[error("the genesis makes no committee: {0}")]
+    /// The genesis, or what is recorded of an epoch, makes no committee.
+    #[error("no committee: {0}")]
     Committee(#[from] CommitteeError),
     /// The genesis makes no ledger.
     #[error(transparent)]

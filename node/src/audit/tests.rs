@@ -85,6 +85,41 @@ fn every_forgery_is_named() {
 }
 
 #[test]
+fn the_committee_of_a_later_epoch_follows_from_the_votes() {
+    for authorities in [2, 4, 7] {
+        let world = World::changing(authorities, Forgery::None);
+        let replayed = replay(&world.data(), &world.genesis, &mut ()).unwrap();
+        let report = &replayed.report;
+        assert_eq!((report.epochs, report.commits), (2, world.commits()));
+        assert_eq!(report.checkpoint, world.commits() - 1);
+        assert_eq!(report.transactions, world.transactions());
+        let committee = kerbholz_ledger::query::committee(&replayed.state).unwrap();
+        assert_eq!(committee.decided_in, CommitIndex::new(world::CLOSING));
+        let same = compare(&world.data(), &world.data(), &committee_of(&world)).unwrap();
+        assert_eq!((same.commits, same.against), (world.commits(), world.commits()));
+    }
+}
+
+#[test]
+fn an_epoch_that_nobody_decided_so_is_named() {
+    for (forgery, commit, what) in [
+        (Forgery::Beyond, world::CLOSING + 1, "the end of epoch 0: expected no commit of it after"),
+        (Forgery::OtherCommittee, world::CLOSING, "the committee of epoch 1: expected epoch 1 of "),
+        (Forgery::Undecided, world::CLOSING, "the committee: expected that of epoch 0"),
+    ] {
+        let world = World::changing(4, forgery);
+        let error = outcome(&world).unwrap_err();
+        let AuditError::Difference(difference) = &error else { panic!("{forgery:?}: {error}") };
+        assert_eq!(difference.commit, commit, "{difference}");
+        assert!(difference.to_string().contains(what), "{forgery:?}: {difference}");
+    }
+}
+
+fn committee_of(world: &World) -> Committee {
+    kerbholz_client::network::committee(&world.genesis).unwrap()
+}
+
+#[test]
 fn another_network_is_refused() {
     let world = World::new(1, Forgery::None);
     let mut genesis = world.genesis.clone();
@@ -150,12 +185,11 @@ fn every_truncation_is_found_or_shows_fewer_commits() {
 
 #[test]
 fn two_ledgers_agree_as_far_as_both_reach_or_the_first_difference_is_named() {
-    let committee = |world: &World| committee(&world.genesis).unwrap();
     let world = World::new(4, Forgery::None);
     let other = world.beside(Forgery::Skipped);
-    let same = compare(&world.data(), &world.data(), &committee(&world)).unwrap();
+    let same = compare(&world.data(), &world.data(), &committee_of(&world)).unwrap();
     assert_eq!((same.commits, same.against), (world.commits(), world.commits()));
-    let error = compare(&world.data(), &other.data(), &committee(&world)).unwrap_err();
+    let error = compare(&world.data(), &other.data(), &committee_of(&world)).unwrap_err();
     let AuditError::Difference(difference) = error else { panic!("{error}") };
     assert_eq!(difference.commit, world::FORGED);
 }
@@ -168,8 +202,7 @@ fn a_torn_ledger_is_nothing_to_compare_with() {
     let segment = files.iter().find(|path| path.extension().is_some_and(|e| e == "seg")).unwrap();
     let bytes = fs::read(segment).unwrap();
     fs::write(segment, &bytes[..bytes.len() - 1]).unwrap();
-    let committee = committee(&world.genesis).unwrap();
-    let error = compare(&world.data(), &torn.data(), &committee).unwrap_err();
+    let error = compare(&world.data(), &torn.data(), &committee_of(&world)).unwrap_err();
     assert!(matches!(error, AuditError::Cut(_)), "{error}");
 }
 
@@ -179,10 +212,12 @@ proptest! {
     #[test]
     fn bytes_flipped_anywhere_are_found(
         places in prop::collection::vec((any::<prop::sample::Index>(), 1_u8..), 1..4),
+        segment in any::<prop::sample::Index>(),
     ) {
-        let world = World::new(4, Forgery::None);
-        let paths = read_files(&world.data());
-        let path = paths.iter().find(|path| path.extension().is_some_and(|e| e == "seg")).unwrap();
+        let world = World::changing(4, Forgery::None);
+        let mut paths = read_files(&world.data());
+        paths.retain(|path| path.extension().is_some_and(|e| e == "seg"));
+        let path = segment.get(&paths);
         let mut bytes = fs::read(path).unwrap();
         let whole = bytes.clone();
         for (place, mask) in places {

@@ -107,6 +107,7 @@ fn text(report: &audit::Report, against: Option<Agreement>) -> String {
             "balances          compared after {} commits, added up {} times: all zero",
             report.balances_checked, report.balances_added_up
         ),
+        format!("epochs            {}", report.epochs),
         format!("lots              {}", report.balance.lots),
         format!("commit digest     {}", report.commit_digest),
         format!("log root          {}", report.log_root),

@@ -5,14 +5,15 @@ use crate::storage::{DiskStorage, LedgerEntry, Storage, StoredCommit};
 use kerbholz_client::network::committee;
 use kerbholz_consensus::{
     AuthorityIndex, Block, BlockRef, Checkpoint, Commit, CommitDigest, CommitHeader, Committee,
-    Draft, Round, Signer, Statement, Timestamp as WallTime, Vote,
+    CommitteeConfig, Draft, Round, Signer, Statement, Timestamp as WallTime, Vote,
 };
+use kerbholz_ledger::committee::{Candidate, CommitteeChange, CommitteeVote, quorum};
 use kerbholz_ledger::execute::{self, Effects, Item};
-use kerbholz_ledger::genesis::Genesis;
+use kerbholz_ledger::genesis::{Genesis, GenesisAuthority};
 use kerbholz_ledger::keys::Keypair;
 use kerbholz_ledger::memory::Memory;
 use kerbholz_ledger::operation::{MoneyIssue, MoneyRedemption, Operation};
-use kerbholz_ledger::quantity::{CommitIndex, Milliseconds, Minor, Timestamp};
+use kerbholz_ledger::quantity::{CommitIndex, Epoch, Milliseconds, Minor, Timestamp};
 use kerbholz_ledger::transaction::{Envelope, TRANSACTION_VERSION};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,7 +39,16 @@ pub(super) enum Forgery {
     Time,
     /// A commit without a leader that the blocks decide.
     Skipped,
+    /// Of [`World::changing`]: the old committee goes on after it was changed.
+    Beyond,
+    /// The epoch that is recorded has other authorities than were decided.
+    OtherCommittee,
+    /// A new epoch is recorded, though a vote was missing.
+    Undecided,
 }
+
+/// The epoch ends with this commit; its last authority is replaced.
+pub(super) const CLOSING: u64 = FORGED;
 
 pub(super) struct World {
     folder: Arc<tempfile::TempDir>,
@@ -48,6 +58,9 @@ pub(super) struct World {
     signers: Vec<Signer>,
     money: Keypair,
     forgery: Forgery,
+    changing: bool,
+    /// Rounds of the epochs before: time goes on.
+    earlier_rounds: u64,
     rounds: Vec<Vec<Block>>,
     commits: Vec<Commit>,
     state: Memory,
@@ -57,6 +70,15 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(authorities: u16, forgery: Forgery) -> Self {
+        Self::of(authorities, forgery, false)
+    }
+
+    /// A ledger of two epochs.
+    pub(super) fn changing(authorities: u16, forgery: Forgery) -> Self {
+        Self::of(authorities, forgery, true)
+    }
+
+    fn of(authorities: u16, forgery: Forgery, changing: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let setup = Setup {
             name: "audit".into(),
@@ -69,12 +91,13 @@ impl World {
             currency: "EUR".into(),
         };
         let genesis = setup.create(folder.path()).unwrap();
-        Self::build(Arc::new(folder), "data", genesis, forgery)
+        Self::build(Arc::new(folder), "data", genesis, forgery, changing)
     }
 
     /// Another authority's ledger of the same network.
     pub(super) fn beside(&self, forgery: Forgery) -> Self {
-        Self::build(self.folder.clone(), "other", self.genesis.clone(), forgery)
+        let (folder, genesis) = (self.folder.clone(), self.genesis.clone());
+        Self::build(folder, "other", genesis, forgery, self.changing)
     }
 
     fn build(
@@ -82,8 +105,10 @@ impl World {
         data: &'static str,
         genesis: Genesis,
         forgery: Forgery,
+        changing: bool,
     ) -> Self {
-        let mut world = Self::begin(folder, data, genesis, forgery);
+        let mut world = Self::begin(folder, data, genesis, forgery, changing);
+        let first = world.committee.config().clone();
         let mut entries = Vec::new();
         for index in 1..=COMMITS {
             world.round();
@@ -95,10 +120,12 @@ impl World {
             if index < COMMITS {
                 entries.push(LedgerEntry::Checkpoint(world.checkpoint(index, &effects)));
             }
+            if changing && index == CLOSING && forgery != Forgery::Beyond {
+                entries.push(LedgerEntry::Epoch(world.next_epoch()));
+            }
         }
-        let config = world.committee.config();
-        let key = config.authorities[0];
-        let mut storage = DiskStorage::open(&world.data(), config, key).unwrap();
+        let key = first.authorities[0];
+        let mut storage = DiskStorage::open(&world.data(), &first, key).unwrap();
         storage.append_ledger(&entries).unwrap();
         world
     }
@@ -108,6 +135,7 @@ impl World {
         data: &'static str,
         genesis: Genesis,
         forgery: Forgery,
+        changing: bool,
     ) -> Self {
         let key = |path: PathBuf| crate::files::read_key(&path).unwrap();
         let signer = |name: &str| {
@@ -128,6 +156,8 @@ impl World {
             signers,
             money,
             forgery,
+            changing,
+            earlier_rounds: 0,
             rounds,
             commits,
             state,
@@ -157,29 +187,83 @@ impl World {
     }
 
     fn time(&self, round: u64) -> u64 {
-        self.genesis.created_at.get() + 1_000 * round
+        self.genesis.created_at.get() + 1_000 * (self.earlier_rounds + round)
+    }
+
+    /// Who takes the place of the last authority.
+    fn newcomer() -> Keypair {
+        Keypair::from_seed(&[77; 32])
+    }
+
+    /// The votes that decide.
+    fn votes(&self, round: u64) -> Vec<Vec<u8>> {
+        let network = self.genesis.network();
+        let addresses = vec!["/dns4/new/tcp/1".to_owned()];
+        let by = Candidate::new(network, "new".into(), addresses, &Self::newcomer());
+        let key = self.genesis.authorities.last().unwrap().key;
+        let change = CommitteeChange::Replace { key, by };
+        let vote = CommitteeVote { epoch: Epoch::ZERO, change: Some(change) };
+        let size = self.genesis.authorities.len();
+        let votes = quorum(size) - usize::from(self.forgery == Forgery::Undecided);
+        let key = |name: &str| {
+            let path = authority_folder(self.folder.path(), name).join("key");
+            crate::files::read_key(&path).unwrap()
+        };
+        let voters = self.genesis.authorities.iter().take(votes);
+        let vote = |voter: &GenesisAuthority| {
+            let operation = Operation::VoteCommittee(vote.clone());
+            self.transaction(round, &key(&voter.name), operation)
+        };
+        voters.map(vote).collect()
+    }
+
+    /// The next epoch, as it is recorded.
+    fn next_epoch(&mut self) -> CommitteeConfig {
+        let mut config = self.committee.config().clone();
+        config.epoch = 1;
+        config.previous = self.commits.last().unwrap().digest();
+        let newcomer = Signer::from_seed(&Self::newcomer().seed());
+        *config.authorities.last_mut().unwrap() = newcomer.public_key();
+        *self.signers.last_mut().unwrap() = newcomer;
+        if self.forgery == Forgery::OtherCommittee {
+            config.authorities.swap(0, 1);
+            self.signers.swap(0, 1);
+        }
+        self.committee = Committee::new(config.clone()).unwrap();
+        self.earlier_rounds = self.rounds.len() as u64;
+        self.rounds.clear();
+        config
+    }
+
+    fn payload(&self, round: u64) -> Vec<Vec<u8>> {
+        let votes = self.changing && self.earlier_rounds == 0 && round == CLOSING;
+        if votes { self.votes(round) } else { vec![self.item(round)] }
     }
 
     /// A transaction that issues money; in one round more is redeemed than there is.
     fn item(&self, round: u64) -> Vec<u8> {
-        let amount = Minor::new(100 * round);
+        let amount = Minor::new(100 * (self.earlier_rounds + round));
         let currency = "EUR".to_owned();
         let to = self.genesis.organisation("maker").unwrap();
-        let operation = if round == 3 {
+        let operation = if self.earlier_rounds + round == 3 {
             Operation::RedeemMoney(MoneyRedemption { currency, amount: Minor::new(u64::MAX) })
         } else {
             Operation::IssueMoney(MoneyIssue { currency, to, amount })
         };
+        self.transaction(round, &self.money, operation)
+    }
+
+    fn transaction(&self, round: u64, signer: &Keypair, operation: Operation) -> Vec<u8> {
         let created_at = Timestamp::new(self.time(round));
         let envelope = Envelope {
             version: TRANSACTION_VERSION,
             network: self.genesis.network(),
-            signer: self.money.public(),
+            signer: signer.public(),
             created_at,
             expires_at: created_at.saturating_add(Milliseconds::new(60_000)),
             operations: vec![operation],
         };
-        envelope.sign(&self.money).bytes()
+        envelope.sign(signer).bytes()
     }
 
     /// A block of every authority on all blocks of the round before.
@@ -198,7 +282,7 @@ impl World {
                 round: Round(round),
                 timestamp: WallTime(self.time(round)),
                 parents,
-                payload: if carries { vec![self.item(round)] } else { vec![] },
+                payload: if carries { self.payload(round) } else { vec![] },
                 ..Draft::default()
             };
             draft.sign(&self.committee, AuthorityIndex(index), signer).unwrap()
