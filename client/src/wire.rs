@@ -5,8 +5,8 @@
 //!
 //! | protocol | opened by | on the stream |
 //! | --- | --- | --- |
-//! | `/kerbholz/<network>/blocks/1` | an authority, for its own blocks | ← hello, → frame, → frame, … |
-//! | `/kerbholz/<network>/fetch/1` | an authority | → request, ← answer |
+//! | `/kerbholz/<network>/blocks/2` | an authority, for its own blocks | ← hello, → frame, → frame, … |
+//! | `/kerbholz/<network>/fetch/2` | an authority | → request, ← answer |
 //! | `/kerbholz/<network>/api/1` | anyone | → request, ← answer |
 //! | `/kerbholz/<network>/events/1` | anyone | → resume position, ← event, ← event, … |
 //!
@@ -34,7 +34,7 @@ const NETWORK_PREFIX_BYTES: usize = 8;
 pub enum Protocol {
     /// The long-lived, ordered stream of one authority's own blocks.
     Blocks,
-    /// One request of an authority for blocks it misses, and the answer.
+    /// One request of an authority for what it misses, and the answer.
     Fetch,
     /// One request of a client, and the answer.
     Api,
@@ -65,8 +65,9 @@ impl Protocol {
     pub const fn answer_max(self) -> usize {
         match self {
             Self::Blocks => 1 << 10,
-            // A full answer of 4 MiB of blocks, and room for what frames them.
-            Self::Fetch => (4 << 20) + (64 << 10),
+            // As many certified commits as one answer may have, and room for what frames them.
+            // Blocks are at most 4 MiB.
+            Self::Fetch => (8 << 20) + (64 << 10),
             Self::Api => 4 << 20,
             Self::Events => 1 << 20,
         }
@@ -74,8 +75,8 @@ impl Protocol {
 
     const fn suffix(self) -> &'static str {
         match self {
-            Self::Blocks => "blocks/1",
-            Self::Fetch => "fetch/1",
+            Self::Blocks => "blocks/2",
+            Self::Fetch => "fetch/2",
             Self::Api => "api/1",
             Self::Events => "events/1",
         }

@@ -85,7 +85,9 @@ impl<'de> Deserialize<'de> for Signature {
     }
 }
 
-/// An authority's signing key. It shows nothing of itself and erases itself when dropped.
+/// An authority's signing key. It shows nothing of itself and erases itself when dropped; a copy is
+/// for the machine of the next epoch.
+#[derive(Clone)]
 pub struct Signer(SigningKey);
 
 impl Signer {

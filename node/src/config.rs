@@ -12,7 +12,7 @@ pub const CONFIG_FILE: &str = "node.toml";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeConfig {
-    /// The authority's name in the genesis.
+    /// The authority's name in the genesis, or in the vote that adds it.
     pub name: String,
     /// The folder with `genesis.json` and `addresses.json`.
     pub network: PathBuf,
@@ -24,6 +24,10 @@ pub struct NodeConfig {
     pub listen: Vec<String>,
     /// How far the authorities are apart.
     pub pace: Pace,
+    /// The operator's word, for this start only, that the authority has signed no block above this
+    /// round: see [`crate::replica::Start::sign_after`]. Never in the file.
+    #[serde(skip)]
+    pub sign_after_round: Option<u64>,
 }
 
 /// Pacing for the distance between authorities.

@@ -1,36 +1,37 @@
 //! The driver: the one event loop that performs what the replica wants, in its order.
 //!
 //! ```text
-//! network, clients, executor, timers ──► Replica::handle ──► actions ──► disk, network, executor
+//! network, clients, executor, timers ──► Replica ──► actions ──► disk, network, executor
 //! ```
 //!
 //! An action is done before the next one begins: what must be durable is on the disk before a peer
-//! can see it. `driver/resume.rs`: where streams between authorities begin.
+//! can see it. `driver/peers.rs`: what goes to other authorities and comes from them;
+//! `driver/directory.rs`: who they are and where.
 
+mod directory;
 mod faults;
-mod resume;
+mod peers;
 
+pub use self::directory::Directory;
+pub(crate) use self::directory::Peers;
 pub use self::faults::Faults;
-pub use self::resume::encode_resume;
+use self::peers::Answered;
 use crate::executor::{ExecuteError, Job, SharedStorage, lock};
-use crate::fetch::{self, FetchRequest};
+use crate::fetch::FetchRequest;
 use crate::mempool::NotTaken;
-use crate::network::{NetworkEvent, NetworkEvents, NetworkHandle, PeerKey, Reply};
+use crate::network::{NetworkError, NetworkEvent, NetworkEvents, NetworkHandle, PeerKey};
 use crate::replica::{Done, Replica};
-use crate::storage::{StorageError, StoredBlock};
+use crate::storage::{SharedRows, StorageError};
+use kerbholz_client::ledger::rows::ReadError;
 use kerbholz_client::ledger::transaction::Transaction;
 use kerbholz_client::session::now as wall_clock;
 use kerbholz_consensus::{
-    Action, AuthorityIndex, Block, BlockRef, Committee, Event, HaltReason, Instant, Now, Offence,
-    Round, Timer, Timestamp, UnverifiedBlock,
+    Action, Block, Event, HaltReason, Instant, Now, Offence, RecoveryError, Round, Timer, Timestamp,
 };
 use std::collections::BTreeMap;
-use std::sync::{Arc, mpsc as sync_mpsc};
+use std::sync::mpsc as sync_mpsc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::block_in_place;
-
-/// How many own blocks are read at once when a peer's stream begins.
-const STREAM_BLOCKS_AT_ONCE: usize = 64;
 
 /// A client's transaction on its way to consensus, its signature checked.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ pub struct Submission {
 pub struct Standing {
     /// Highest round of the DAG that this node has a block of.
     pub round: u64,
-    /// Authorities connected, itself included.
+    /// Authorities connected, itself included if it is one.
     pub connected: u16,
     /// Transactions that wait to be ordered.
     pub waiting: u64,
@@ -61,6 +62,15 @@ pub enum DriverError {
     /// The executor.
     #[error(transparent)]
     Execute(#[from] ExecuteError),
+    /// The state.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The authorities of a new epoch cannot be connected to.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// A new epoch cannot begin.
+    #[error(transparent)]
+    Epoch(#[from] RecoveryError),
     /// Consensus must not go on.
     #[error("consensus halted, and signs nothing any more: {0}")]
     Halted(String),
@@ -84,18 +94,19 @@ pub struct Inputs {
 /// The event loop's state.
 pub struct Driver {
     pub(crate) replica: Replica,
-    pub(crate) committee: Committee,
-    pub(crate) own: AuthorityIndex,
     pub(crate) storage: SharedStorage,
+    pub(crate) rows: SharedRows,
     pub(crate) network: NetworkHandle,
+    pub(crate) directory: Directory,
     pub(crate) jobs: sync_mpsc::SyncSender<Job>,
     /// Requests of others that the driver does not answer itself.
     pub(crate) clients: mpsc::Sender<NetworkEvent>,
     pub(crate) standing: watch::Sender<Standing>,
     pub(crate) start: tokio::time::Instant,
     pub(crate) timers: BTreeMap<Timer, Instant>,
-    pub(crate) connected: u16,
     pub(crate) faults: Faults,
+    /// Streams that are to be brought up from storage, and the last round sent on each.
+    pub(crate) behind: BTreeMap<PeerKey, Round>,
     /// Through which round storage has forgotten blocks.
     pub(crate) forgotten: Round,
 }
@@ -106,7 +117,6 @@ impl Driver {
     /// # Errors
     /// [`DriverError`]: the node cannot go on.
     pub async fn run(mut self, mut inputs: Inputs, first: Vec<Action>) -> Result<(), DriverError> {
-        // What peers answered, or that they did not.
         let (answers, mut answered) = mpsc::unbounded_channel();
         self.perform(first, &answers)?;
         loop {
@@ -128,10 +138,14 @@ impl Driver {
                 () = stop => return Ok(()),
                 done = inputs.done.recv() => {
                     let done = done.ok_or(DriverError::Gone("executor"))?;
-                    self.executed(done)?
+                    self.executed(done).await?
                 }
-                Some(answer) = answered.recv() => self.replica.handle(self.now(), answer),
+                Some(answer) = answered.recv() => self.answered(answer),
                 () = timer => self.timer(next.map(|(timer, _)| timer)),
+                () = peers::pause(), if !self.behind.is_empty() => {
+                    self.bring_up()?;
+                    Vec::new()
+                }
                 event = inputs.network.recv() => {
                     let event = event.ok_or(DriverError::Gone("network"))?;
                     self.network_event(event).await?
@@ -151,22 +165,39 @@ impl Driver {
     }
 
     fn publish(&self) {
-        let consensus = self.replica.consensus();
-        let of = |authority| consensus.has_of(authority).0;
-        let round = self.committee.authorities().map(of).max().unwrap_or_default();
+        let machine = self.replica.consensus();
+        let of = |authority| machine.has_of(authority).0;
+        let round = machine.committee().authorities().map(of).max().unwrap_or_default();
+        let connected = u16::try_from(self.replica.connected()).unwrap_or(u16::MAX);
         let waiting = self.replica.waiting() as u64;
-        let standing = Standing { round, connected: self.connected + 1, waiting };
+        let standing = Standing { round, connected, waiting };
         self.standing.send_if_modified(|old| std::mem::replace(old, standing) != standing);
     }
 
-    fn executed(&mut self, done: Done) -> Result<Vec<Action>, StorageError> {
-        let actions = self.replica.executed(self.now(), done);
+    async fn executed(&mut self, done: Done) -> Result<Vec<Action>, DriverError> {
+        let begins = matches!(done, Done::Epoch(_));
+        let actions = self.replica.executed(self.now(), done)?;
+        if begins {
+            self.enter_epoch().await?;
+        }
         let forget = self.replica.forget_through();
         if forget > self.forgotten {
             block_in_place(|| lock(&self.storage).forget_through(forget))?;
             self.forgotten = forget;
         }
         Ok(actions)
+    }
+
+    /// Connects to the authorities of the epoch that began. Whatever stream there was begins anew.
+    async fn enter_epoch(&mut self) -> Result<(), DriverError> {
+        self.timers.clear();
+        self.behind.clear();
+        self.faults = Faults::default();
+        self.forgotten = Round::GENESIS;
+        let peers = self.directory.peers(&*self.rows, self.replica.committee())?;
+        let hellos = peers.hellos(&self.replica);
+        self.network.set_authorities(&peers.authorities, &peers.former, hellos).await?;
+        Ok(())
     }
 
     fn timer(&mut self, timer: Option<Timer>) -> Vec<Action> {
@@ -186,14 +217,10 @@ impl Driver {
     async fn network_event(&mut self, event: NetworkEvent) -> Result<Vec<Action>, DriverError> {
         match event {
             NetworkEvent::PeerUp { peer, resume } => Ok(self.peer_up(peer, &resume)),
-            NetworkEvent::PeerDown { peer } => {
-                let Some(peer) = self.index(peer) else { return Ok(Vec::new()) };
-                self.connected = self.connected.saturating_sub(1);
-                Ok(self.replica.handle(self.now(), Event::PeerDisconnected { peer }))
-            }
+            NetworkEvent::PeerDown { peer } => Ok(self.peer_down(peer)),
             NetworkEvent::Frame { from, bytes } => Ok(self.frame(from, &bytes)),
-            NetworkEvent::Fetch { bytes, reply, .. } => {
-                self.serve_fetch(&bytes, reply);
+            NetworkEvent::Fetch { from, bytes, reply } => {
+                self.serve(from, &bytes, reply);
                 Ok(Vec::new())
             }
             client => {
@@ -204,67 +231,26 @@ impl Driver {
         }
     }
 
-    fn peer_up(&mut self, peer: PeerKey, resume: &[u8]) -> Vec<Action> {
-        let Some(peer) = self.index(peer) else { return Vec::new() };
-        self.connected += 1;
-        // A peer that says nothing intelligible gets everything.
-        let (has_of_ours, own_round) = resume::decode_resume(resume).unwrap_or_default();
-        // Peers do not say yet how many commits they have.
-        let event = Event::PeerConnected { peer, has_of_ours, own_round, commit: 0 };
-        self.replica.handle(self.now(), event)
-    }
-
-    fn frame(&mut self, from: PeerKey, bytes: &[u8]) -> Vec<Action> {
-        let Some(from) = self.index(from) else { return Vec::new() };
-        match UnverifiedBlock::decode(bytes).and_then(|block| block.verify(&self.committee)) {
-            Ok(block) => self.replica.handle(self.now(), Event::BlockReceived { from, block }),
-            Err(fault) => {
-                if let Some(times) = self.faults.count(from, "a bad block") {
-                    tracing::warn!(authority = %from, %fault, times, "refused a block");
-                }
-                Vec::new()
-            }
-        }
-    }
-
-    fn serve_fetch(&self, bytes: &[u8], reply: Reply) {
-        let Ok(request) = FetchRequest::decode(bytes) else { return };
-        // A damaged old block is no reason to stop: whoever asks finds it elsewhere.
-        match block_in_place(|| fetch::answer(&**lock(&self.storage), &request)) {
-            Err(error) => tracing::error!(%error, "could not read a block that was asked for"),
-            Ok(answer) => {
-                if let Err(error) = reply.send(answer.encode()) {
-                    tracing::warn!(%error, "could not answer a fetch");
-                }
-            }
-        }
-    }
-
     fn perform(
         &mut self,
         actions: Vec<Action>,
-        answers: &mpsc::UnboundedSender<Event>,
+        answers: &mpsc::UnboundedSender<Answered>,
     ) -> Result<(), DriverError> {
         for action in actions {
             match action {
                 Action::Persist { block, durable } => self.persist(&block, durable)?,
                 Action::Broadcast(block) => self.broadcast(&block),
-                Action::Send { to, blocks } => {
-                    for block in &blocks {
-                        self.send(to, block.bytes());
-                    }
-                }
+                Action::Send { to, blocks } => self.send(to, &blocks),
                 Action::Stream { to, after } => self.stream(to, after)?,
-                Action::Fetch { from, references } => self.fetch(from, references, answers),
-                // No peer can be asked for these: the protocols between nodes do not have them.
-                Action::FetchCommits { from, .. } => {
-                    let _ = answers.send(Event::CommitsFailed { from });
+                Action::Fetch { from, references } => {
+                    self.ask(from, FetchRequest::Blocks(references), answers);
+                }
+                Action::FetchCommits { from, after } => {
+                    self.ask(from, FetchRequest::Commits { after }, answers);
                 }
                 Action::AskOwn { from } => {
-                    let _ = answers.send(Event::OwnFailed { from });
-                }
-                Action::EpochClosed { .. } => {
-                    return Err(DriverError::Halted("the epoch of its committee has ended".into()));
+                    let epoch = self.replica.epoch();
+                    self.ask(from, FetchRequest::Own { epoch }, answers);
                 }
                 Action::SetTimer { timer, at } => {
                     self.timers.insert(timer, at);
@@ -274,6 +260,7 @@ impl Driver {
                     self.set_resumes();
                 }
                 Action::Checkpoint(checkpoint) => self.job(Job::Checkpoint(checkpoint))?,
+                Action::EpochClosed { checkpoint } => self.job(Job::Close(checkpoint))?,
                 Action::Fault { authority, offence } => {
                     if let Some(times) = self.faults.count(authority, faults::name(&offence)) {
                         let what = faults::describe(&offence);
@@ -294,8 +281,7 @@ impl Driver {
     }
 
     fn persist(&mut self, block: &Block, durable: bool) -> Result<(), StorageError> {
-        let stored = StoredBlock::new(block, durable);
-        block_in_place(|| lock(&self.storage).append_blocks(&[stored]))?;
+        block_in_place(|| self.replica.persist(&self.storage, block, durable))?;
         self.set_resume(block.author());
         Ok(())
     }
@@ -308,96 +294,10 @@ impl Driver {
         }
     }
 
-    /// Tells an authority's next stream where to begin.
-    fn set_resume(&self, authority: AuthorityIndex) {
-        let Some(peer) = self.peer(authority) else { return };
-        // No stream needs to bring what can never be committed any more: `has_of` is never below
-        // the collection round.
-        let consensus = self.replica.consensus();
-        let resume = encode_resume(consensus.has_of(authority), consensus.own_round());
-        if let Err(error) = self.network.set_resume(peer, resume) {
-            tracing::warn!(%error, "could not set where a stream resumes");
-        }
-    }
-
-    fn set_resumes(&self) {
-        for other in self.committee.authorities().filter(|other| *other != self.own) {
-            self.set_resume(other);
-        }
-    }
-
-    fn broadcast(&self, block: &Block) {
-        let bytes: Arc<[u8]> = block.bytes().into();
-        for authority in self.committee.authorities().filter(|other| *other != self.own) {
-            self.push(authority, Arc::clone(&bytes));
-        }
-    }
-
-    fn send(&self, to: AuthorityIndex, bytes: &[u8]) {
-        self.push(to, bytes.into());
-    }
-
-    /// Queues a frame. What a closed or overflowing stream loses, its next beginning repeats.
-    fn push(&self, to: AuthorityIndex, bytes: Arc<[u8]>) {
-        if let Some(peer) = self.peer(to)
-            && let Err(error) = self.network.send(peer, bytes)
-        {
-            tracing::trace!(authority = %to, %error, "frame not queued");
-        }
-    }
-
-    fn stream(&self, to: AuthorityIndex, after: Round) -> Result<(), StorageError> {
-        let Some(peer) = self.peer(to) else { return Ok(()) };
-        let mut after = after;
-        loop {
-            let blocks = block_in_place(|| {
-                lock(&self.storage).own_blocks_after(after, STREAM_BLOCKS_AT_ONCE)
-            })?;
-            let Some(last) = blocks.last() else { return Ok(()) };
-            after = last.reference.round;
-            for block in blocks {
-                if self.network.send(peer, block.bytes.into()).is_err() {
-                    // The stream begins again where the peer then is.
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    fn fetch(
-        &self,
-        from: AuthorityIndex,
-        references: Vec<BlockRef>,
-        answers: &mpsc::UnboundedSender<Event>,
-    ) {
-        let (network, committee) = (self.network.clone(), self.committee.clone());
-        let (peer, answers) = (self.peer(from), answers.clone());
-        tokio::spawn(async move {
-            let blocks = match peer {
-                Some(peer) => fetch::fetch(&network, &committee, peer, references).await,
-                None => None,
-            };
-            let event = match blocks {
-                Some(blocks) => Event::FetchAnswered { from, blocks },
-                None => Event::FetchFailed { from },
-            };
-            // The driver is gone only when the node stops.
-            let _ = answers.send(event);
-        });
-    }
-
     /// Hands a job to the executor; waits when it has fallen far behind.
     fn job(&self, job: Job) -> Result<(), DriverError> {
         let sent = block_in_place(|| self.jobs.send(job).is_ok());
         if sent { Ok(()) } else { Err(DriverError::Gone("executor")) }
-    }
-
-    fn index(&self, peer: PeerKey) -> Option<AuthorityIndex> {
-        self.committee.index_of(&kerbholz_consensus::PublicKey(peer.0))
-    }
-
-    fn peer(&self, authority: AuthorityIndex) -> Option<PeerKey> {
-        self.committee.key(authority).map(|key| PeerKey(key.0))
     }
 }
 

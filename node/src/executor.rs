@@ -9,18 +9,22 @@
 //! the same as a thread of a node. The ledger segments are the truth: rows that a crash loses are
 //! made again from them at start.
 
+mod epochs;
+
 use crate::index::{self, Covered};
-use crate::replica::Done;
+use crate::replica::{Done, Executed};
 use crate::storage::{
-    InvalidRecord, LedgerEntry, RawBlock, SharedRows, Storage, StorageError, StoredCommit,
+    Epoch, InvalidRecord, LedgerEntry, RawBlock, SharedRows, Storage, StorageError, StoredCommit,
 };
 use kerbholz_client::ledger::execute::{self, Commit as LedgerCommit, Effects, Item};
 use kerbholz_client::ledger::genesis::Genesis;
 use kerbholz_client::ledger::id::TransactionId;
+use kerbholz_client::ledger::operation::Operation;
 use kerbholz_client::ledger::quantity::{CommitIndex, Timestamp};
-use kerbholz_client::ledger::rows::{LedgerRow, ReadError, Table, Write, key};
+use kerbholz_client::ledger::query;
+use kerbholz_client::ledger::rows::{CommitteeRow, ReadError, Write};
 use kerbholz_client::ledger::transaction::TRANSACTION_BYTES_MAX;
-use kerbholz_consensus::{Block, Checkpoint, Commit, Committee, Round};
+use kerbholz_consensus::{Block, Checkpoint, Commit, Committee, CommitteeError, Round};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -53,6 +57,9 @@ pub enum ExecuteError {
     /// A stored commit that is none.
     #[error("{0}: the ledger segments are damaged; fetch them from another authority")]
     Invalid(#[from] InvalidRecord),
+    /// The committee that was voted makes none.
+    #[error("the committee that the authorities voted for makes none: {0}")]
+    Committee(#[from] CommitteeError),
     /// A commit that the ledger reaches beyond is not there.
     #[error("commit {0} is missing from the ledger segments, which reach beyond it")]
     Missing(u64),
@@ -65,6 +72,8 @@ pub enum Job {
     Commit(Commit),
     /// A quorum signed an executed commit.
     Checkpoint(Checkpoint),
+    /// The commit that closes the epoch has this checkpoint: the next epoch begins.
+    Close(Checkpoint),
 }
 
 /// How far the node has come, for those who wait.
@@ -84,7 +93,11 @@ pub struct Progress {
 pub struct Executor {
     storage: SharedStorage,
     rows: SharedRows,
+    /// That of the present epoch.
     committee: Committee,
+    /// The next one, once a commit has closed the present epoch: nothing is executed any more until
+    /// the next one has begun.
+    next: Option<CommitteeRow>,
     progress: watch::Sender<Progress>,
     /// Leaves of the log after recent commits worth a vote, until a checkpoint covers them.
     leaves: BTreeMap<u64, u64>,
@@ -93,6 +106,7 @@ pub struct Executor {
 
 impl Executor {
     /// Brings the state up to the ledger segments: genesis, then whatever was not yet applied.
+    /// `committee` is that of the newest epoch in the ledger.
     ///
     /// # Errors
     /// [`ExecuteError`].
@@ -102,10 +116,14 @@ impl Executor {
         genesis: &Genesis,
         applied: Option<u64>,
     ) -> Result<Self, ExecuteError> {
-        let rows = lock(&storage).rows();
+        let (rows, epochs) = {
+            let storage = lock(&storage);
+            (storage.rows(), storage.epochs().to_vec())
+        };
         let (progress, _) = watch::channel(Progress::default());
         let leaves = BTreeMap::new();
-        let mut executor = Self { storage, rows, committee, progress, leaves, synced: 0 };
+        let next = None;
+        let mut executor = Self { storage, rows, committee, next, progress, leaves, synced: 0 };
         let applied = match applied {
             Some(commit) => commit,
             None => {
@@ -113,26 +131,26 @@ impl Executor {
                 0
             }
         };
-        executor.catch_up(applied)?;
+        executor.catch_up(&epochs, applied)?;
+        executor.next = executor.decided_next()?;
         Ok(executor)
     }
 
-    fn catch_up(&mut self, applied: u64) -> Result<(), ExecuteError> {
+    fn catch_up(&mut self, epochs: &[Epoch], applied: u64) -> Result<(), ExecuteError> {
         let (last, checkpoint) = {
             let storage = lock(&self.storage);
             (storage.last_commit(), storage.checkpoint().cloned())
         };
         let checkpointed = checkpoint.as_ref().map_or(0, |newest| newest.statement.index);
         for index in applied + 1..=last {
-            let commit = self.stored(index)?;
-            self.execute(&commit)?;
+            let commit = self.stored(epochs, index)?;
+            let items = items(&commit);
+            self.execute(&commit, items)?;
             if index < checkpointed {
                 self.leaves.clear();
             }
         }
-        let ledger: Option<LedgerRow> =
-            kerbholz_client::ledger::rows::read(&*self.rows, &key(Table::Ledger, &[]))?;
-        let ledger = ledger.ok_or_else(|| ReadError("there is no ledger row".into()))?;
+        let ledger = query::ledger(&*self.rows)?;
         // Consensus votes on the newest outcome again, and the log has not grown since.
         if let Some(outcome) = index::outcome(&*self.rows)? {
             self.leaves.insert(outcome.commit, ledger.log_leaves);
@@ -154,25 +172,46 @@ impl Executor {
         Ok(())
     }
 
-    fn stored(&self, index: u64) -> Result<Commit, ExecuteError> {
+    fn stored(&self, epochs: &[Epoch], index: u64) -> Result<Commit, ExecuteError> {
         let stored = lock(&self.storage).commit(index)?.ok_or(ExecuteError::Missing(index))?;
-        Ok(verify_commit(&stored, &self.committee)?)
+        let epoch = Epoch::of(epochs, index).ok_or(ExecuteError::Missing(index))?;
+        // Committees are made once per epoch, not per commit, as far as possible.
+        let committee = if epoch.number() == self.committee.config().epoch {
+            self.committee.clone()
+        } else {
+            epoch.committee()?
+        };
+        Ok(verify_commit(&stored, &committee)?)
     }
 
-    /// The outcome of the last commit worth a vote, for consensus to vote on again after a restart.
+    /// The outcome of the last commit of the epoch worth a vote, for consensus to vote on again after
+    /// a restart, and to close the epoch if it is over.
     ///
     /// # Errors
     /// [`ReadError`] when the storage fails.
     pub fn last_done(&self) -> Result<Option<Done>, ReadError> {
-        Ok(index::outcome(&*self.rows)?.map(|outcome| Done {
-            index: outcome.commit,
-            time: Timestamp::ZERO,
-            leader: Round::GENESIS,
-            log_root: *outcome.log_root.as_bytes(),
-            state_digest: *outcome.state_digest.as_bytes(),
-            vote: true,
-            transactions: Vec::new(),
+        let base = self.base();
+        let outcome = index::outcome(&*self.rows)?.filter(|outcome| outcome.commit > base);
+        Ok(outcome.map(|outcome| {
+            Done::Commit(Executed {
+                index: outcome.commit,
+                time: Timestamp::ZERO,
+                leader: Round::GENESIS,
+                log_root: *outcome.log_root.as_bytes(),
+                state_digest: *outcome.state_digest.as_bytes(),
+                vote: true,
+                closes: self.closed_by(outcome.commit),
+                transactions: Vec::new(),
+            })
         }))
+    }
+
+    /// Whether a transaction was executed.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the storage fails.
+    pub fn is_final(&self, id: TransactionId) -> Result<bool, ReadError> {
+        Ok(query::transaction(&*self.rows, id)?.is_some())
     }
 
     /// How far it has come, for those who wait.
@@ -200,36 +239,56 @@ impl Executor {
         Ok(())
     }
 
-    /// Performs jobs in their order: all are made durable by one sync, then executed. Returns the
-    /// outcome of each commit; each is to be given to [`Replica::executed`].
+    /// Performs jobs in their order: as many as possible are made durable by one sync, then executed.
+    /// Returns the outcomes; each is to be given to [`Replica::executed`].
     ///
     /// [`Replica::executed`]: crate::replica::Replica::executed
     ///
     /// # Errors
     /// [`ExecuteError`]: the node must stop. A part may have been performed; the next start finds it.
     pub fn perform(&mut self, jobs: Vec<Job>) -> Result<Vec<Done>, ExecuteError> {
-        self.append(&jobs)?;
         let mut outcomes = Vec::new();
+        let mut batch = Vec::new();
         for job in jobs {
-            match job {
-                Job::Commit(commit) => outcomes.push(self.execute(&commit)?),
-                Job::Checkpoint(checkpoint) => self.cover(checkpoint)?,
+            let job = Prepared::from(job);
+            let is_last = job.may_close();
+            batch.push(job);
+            if is_last {
+                self.perform_batch(std::mem::take(&mut batch), &mut outcomes)?;
             }
         }
+        self.perform_batch(batch, &mut outcomes)?;
         Ok(outcomes)
     }
 
-    /// Makes jobs durable.
-    fn append(&self, batch: &[Job]) -> Result<(), StorageError> {
-        let entries: Vec<LedgerEntry> = batch.iter().map(ledger_entry).collect();
-        lock(&self.storage).append_ledger(&entries)
+    /// Performs jobs of which only the last can close the epoch.
+    fn perform_batch(
+        &mut self,
+        mut batch: Vec<Prepared>,
+        outcomes: &mut Vec<Done>,
+    ) -> Result<(), ExecuteError> {
+        if self.next.is_some() {
+            // What was decided beyond the closing commit is of no epoch, and never was in the ledger.
+            batch.retain(|job| !matches!(job, Prepared::Commit(..)));
+        }
+        let entries: Vec<LedgerEntry> = batch.iter().filter_map(Prepared::entry).collect();
+        lock(&self.storage).append_ledger(&entries)?;
+        for job in batch {
+            match job {
+                Prepared::Commit(commit, items) => {
+                    outcomes.push(Done::Commit(self.execute(&commit, items)?));
+                }
+                Prepared::Checkpoint(checkpoint) => self.cover(checkpoint)?,
+                Prepared::Close(checkpoint) => outcomes.extend(self.close(checkpoint)?),
+            }
+        }
+        Ok(())
     }
 
-    fn execute(&mut self, commit: &Commit) -> Result<Done, ExecuteError> {
-        let payload: Vec<&[u8]> = commit.payload().map(|(_, item)| item).collect();
-        let items = check(&payload);
+    fn execute(&mut self, commit: &Commit, items: Vec<Item>) -> Result<Executed, ExecuteError> {
+        let payload = commit.payload().map(|(_, item)| item);
         let bytes: BTreeMap<TransactionId, &[u8]> =
-            items.iter().map(item_id).zip(payload.iter().copied()).collect();
+            items.iter().map(item_id).zip(payload).collect();
         let effects = execute::execute(
             &LedgerCommit {
                 index: CommitIndex::new(commit.index()),
@@ -247,13 +306,15 @@ impl Executor {
         }
         self.apply(commit.index(), &writes)?;
         self.publish(commit, &effects);
-        Ok(Done {
+        self.next.clone_from(&effects.next_committee);
+        Ok(Executed {
             index: commit.index(),
             time: Timestamp::new(commit.time().0),
             leader: commit.leader().round,
             log_root: *effects.log_root.as_bytes(),
             state_digest: *effects.state_digest.as_bytes(),
             vote,
+            closes: self.next.is_some(),
             transactions: bytes.into_keys().collect(),
         })
     }
@@ -293,11 +354,56 @@ impl Executor {
     }
 }
 
-fn ledger_entry(job: &Job) -> LedgerEntry {
-    match job {
-        Job::Commit(commit) => LedgerEntry::Commit(commit.into()),
-        Job::Checkpoint(checkpoint) => LedgerEntry::Checkpoint(checkpoint.clone()),
+/// A job, with the signatures of its transactions checked.
+enum Prepared {
+    Commit(Commit, Vec<Item>),
+    Checkpoint(Checkpoint),
+    Close(Checkpoint),
+}
+
+impl From<Job> for Prepared {
+    fn from(job: Job) -> Self {
+        match job {
+            Job::Commit(commit) => {
+                let items = items(&commit);
+                Self::Commit(commit, items)
+            }
+            Job::Checkpoint(checkpoint) => Self::Checkpoint(checkpoint),
+            Job::Close(checkpoint) => Self::Close(checkpoint),
+        }
     }
+}
+
+impl Prepared {
+    fn entry(&self) -> Option<LedgerEntry> {
+        match self {
+            Self::Commit(commit, _) => Some(LedgerEntry::Commit(commit.into())),
+            Self::Checkpoint(checkpoint) => Some(LedgerEntry::Checkpoint(checkpoint.clone())),
+            Self::Close(_) => None,
+        }
+    }
+
+    /// Whether what comes next may be of another epoch: it must not be in the ledger before this is
+    /// executed.
+    fn may_close(&self) -> bool {
+        let votes = |item: &Item| match item {
+            Item::Transaction(transaction) => {
+                let operations = &transaction.envelope().operations;
+                operations.iter().any(|operation| matches!(operation, Operation::VoteCommittee(_)))
+            }
+            Item::Invalid { .. } => false,
+        };
+        match self {
+            Self::Commit(_, items) => items.iter().any(votes),
+            Self::Checkpoint(_) => false,
+            Self::Close(_) => true,
+        }
+    }
+}
+
+fn items(commit: &Commit) -> Vec<Item> {
+    let payload: Vec<&[u8]> = commit.payload().map(|(_, item)| item).collect();
+    check(&payload)
 }
 
 /// Checks a stored commit: the signatures of its blocks in parallel, and that they are its blocks.

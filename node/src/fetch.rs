@@ -1,26 +1,69 @@
-//! Fetching blocks: the request and the answer between two authorities, and both sides of it.
+//! What one authority asks another: blocks, certified commits, its own newest block. The request,
+//! the answer, and both sides of it.
+//!
+//! An answer is made from the storage, or by [`Replica::answer`], who knows more, and becomes an event for the asker's
+//! consensus once everything in it was verified ([`Asked::event`]). Bytes: `docs/formats.md`,
+//! "Fetch".
+//!
+//! [`Replica::answer`]: crate::replica::Replica::answer
 
-use crate::network::{NetworkHandle, PeerKey};
-use crate::storage::{Storage, StorageError};
+use crate::executor::{SharedStorage, lock};
+use crate::storage::{Limits, StorageError};
 use kerbholz_client::ledger::codec::{self, DecodeError};
-use kerbholz_consensus::{Block, BlockRef, Committee, Parameters, UnverifiedBlock};
+use kerbholz_client::wire::Protocol;
+use kerbholz_consensus::{
+    AuthorityIndex, Block, BlockRef, CertifiedCommits, Checkpoint, CommitHeader, Committee, Event,
+    Parameters, UnverifiedBlock,
+};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Most bytes of a request.
-const REQUEST_BYTES_MAX: usize = 16 << 10;
+const REQUEST_BYTES_MAX: usize = Protocol::Fetch.request_max();
+/// Most bytes of an answer.
+const ANSWER_BYTES_MAX: usize = Protocol::Fetch.answer_max();
 /// Most bytes of blocks in an answer.
-const ANSWER_BLOCK_BYTES_MAX: usize = 4 << 20;
-/// Most bytes of an answer, with the lengths of its blocks.
-const ANSWER_BYTES_MAX: usize = ANSWER_BLOCK_BYTES_MAX + (64 << 10);
+const BLOCK_BYTES_MAX: usize = 4 << 20;
+/// What an answer with commits holds at most, unless the first checkpoint lies beyond.
+const COMMITS_MAX: Limits = Limits { commits: 1_024, bytes: 1 << 20 };
 
-/// For which blocks one authority asks another.
+/// What one authority asks another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FetchRequest(pub Vec<BlockRef>);
+pub enum FetchRequest {
+    /// These blocks.
+    Blocks(Vec<BlockRef>),
+    /// Certified commits after this one.
+    Commits {
+        /// Index of the newest commit that the asker has.
+        after: u64,
+    },
+    /// The newest block by the asker itself.
+    Own {
+        /// In which epoch.
+        epoch: u64,
+    },
+}
 
-/// The blocks that the other one has, in the order asked for, as far as they fit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FetchAnswer(pub Vec<Vec<u8>>);
+/// What the other one has of it, in the variant of the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FetchAnswer {
+    /// The blocks, in the order asked for, as far as they fit.
+    Blocks(Vec<Vec<u8>>),
+    /// The commits from the next one on, and the checkpoint of the last of them. Nothing if the
+    /// answerer has none that are certified.
+    Commits(Option<(Vec<CommitHeader>, Checkpoint)>),
+    /// Nothing if the answerer is in another epoch.
+    Own(Option<OwnNewest>),
+}
+
+/// What an authority knows of another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnNewest {
+    /// Index of the answerer's newest commit.
+    pub commit: u64,
+    /// The newest block by the asker that the answerer knows, in the present epoch.
+    pub block: Option<Vec<u8>>,
+}
 
 impl FetchRequest {
     /// Canonical bytes.
@@ -34,11 +77,49 @@ impl FetchRequest {
     /// [`DecodeError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let request = codec::decode::<Self, REQUEST_BYTES_MAX>(bytes)?;
-        if request.0.len() > Parameters::lan().fetch_references_max {
-            return Err(DecodeError::Malformed);
+        match &request {
+            Self::Blocks(references)
+                if references.len() > Parameters::lan().fetch_references_max =>
+            {
+                Err(DecodeError::Malformed)
+            }
+            _ => Ok(request),
         }
-        Ok(request)
     }
+
+    /// The answer that storage alone gives.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn answer(&self, storage: &SharedStorage) -> Result<FetchAnswer, StorageError> {
+        match self {
+            Self::Blocks(references) => blocks(storage, references),
+            Self::Commits { after } => commits(storage, *after),
+            Self::Own { .. } => Ok(FetchAnswer::Own(None)),
+        }
+    }
+}
+
+/// It is locked for one block at a time, so that nobody waits for all of them.
+fn blocks(storage: &SharedStorage, references: &[BlockRef]) -> Result<FetchAnswer, StorageError> {
+    let mut blocks = Vec::new();
+    let mut size = 0;
+    for reference in references {
+        let Some(block) = lock(storage).block(reference)? else { continue };
+        size += block.len();
+        if size > BLOCK_BYTES_MAX {
+            break;
+        }
+        blocks.push(block);
+    }
+    Ok(FetchAnswer::Blocks(blocks))
+}
+
+fn commits(storage: &SharedStorage, after: u64) -> Result<FetchAnswer, StorageError> {
+    let certified = lock(storage).certified(after, COMMITS_MAX)?;
+    // More than fit any answer lie between two checkpoints only when execution stood still.
+    let fits = |headers: &[CommitHeader]| headers.len() <= CertifiedCommits::COMMITS_MAX;
+    Ok(FetchAnswer::Commits(certified.filter(|(headers, _)| fits(headers))))
 }
 
 impl FetchAnswer {
@@ -56,83 +137,69 @@ impl FetchAnswer {
     }
 }
 
-/// The answer to a request, out of storage.
-///
-/// # Errors
-/// [`StorageError`].
-pub fn answer(storage: &dyn Storage, request: &FetchRequest) -> Result<FetchAnswer, StorageError> {
-    let mut answer = FetchAnswer::default();
-    let mut size = 0;
-    for reference in &request.0 {
-        let Some(block) = storage.block(reference)? else { continue };
-        size += block.len();
-        if size > ANSWER_BLOCK_BYTES_MAX {
-            break;
-        }
-        answer.0.push(block);
-    }
-    Ok(answer)
+/// A request on its way: what the answer must be to be one.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The committee of the asker's epoch.
+    pub committee: Committee,
+    /// The asker, if it is a member of it.
+    pub own: Option<AuthorityIndex>,
+    /// Whom it asked.
+    pub from: AuthorityIndex,
+    /// What for.
+    pub request: FetchRequest,
 }
 
-/// Fetches blocks from an authority: those it has of the ones asked for, verified. `None` when it
-/// did not answer, or with something else.
-pub async fn fetch(
-    network: &NetworkHandle,
-    committee: &Committee,
-    peer: PeerKey,
-    references: Vec<BlockRef>,
-) -> Option<Vec<Block>> {
-    let asked = references.clone();
-    let answer = match network.fetch(peer, &FetchRequest(references).encode()).await {
-        Ok(answer) => answer,
-        Err(error) => {
-            tracing::debug!(%error, "a fetch brought nothing");
-            return None;
-        }
-    };
-    let answer = FetchAnswer::decode(&answer).ok()?;
-    let blocks = tokio::task::block_in_place(|| {
-        let verify = |bytes: &Vec<u8>| UnverifiedBlock::decode(bytes)?.verify(committee);
-        answer.0.par_iter().map(verify).collect::<Result<Vec<_>, _>>()
-    });
-    let blocks = blocks.ok()?;
-    blocks.iter().all(|block| asked.contains(&block.reference())).then_some(blocks)
+impl Asked {
+    /// What consensus is told: the answer if everything in it is what was asked for and verifies,
+    /// else that there was none.
+    pub fn event(&self, answer: Option<&[u8]>) -> Event {
+        let from = self.from;
+        let answer = answer.and_then(|bytes| FetchAnswer::decode(bytes).ok());
+        let event = match (&self.request, answer) {
+            (FetchRequest::Blocks(asked), Some(FetchAnswer::Blocks(blocks))) => {
+                self.verify(asked, &blocks).map(|blocks| Event::FetchAnswered { from, blocks })
+            }
+            (FetchRequest::Commits { after }, Some(FetchAnswer::Commits(Some(commits)))) => self
+                .certified(*after, commits)
+                .map(|commits| Event::CommitsAnswered { from, commits }),
+            (FetchRequest::Own { .. }, Some(FetchAnswer::Own(Some(newest)))) => self
+                .newest(newest.block.as_deref())
+                .map(|block| Event::OwnAnswered { from, commit: newest.commit, newest: block }),
+            _ => None,
+        };
+        event.unwrap_or(match self.request {
+            FetchRequest::Blocks(_) => Event::FetchFailed { from },
+            FetchRequest::Commits { .. } => Event::CommitsFailed { from },
+            FetchRequest::Own { .. } => Event::OwnFailed { from },
+        })
+    }
+
+    fn verify(&self, asked: &[BlockRef], blocks: &[Vec<u8>]) -> Option<Vec<Block>> {
+        let verify = |bytes: &Vec<u8>| self.block(bytes);
+        let blocks = blocks.par_iter().map(verify).collect::<Option<Vec<_>>>()?;
+        blocks.iter().all(|block| asked.contains(&block.reference())).then_some(blocks)
+    }
+
+    fn certified(
+        &self,
+        after: u64,
+        (headers, checkpoint): (Vec<CommitHeader>, Checkpoint),
+    ) -> Option<CertifiedCommits> {
+        let commits = CertifiedCommits::new(headers, checkpoint, &self.committee).ok()?;
+        (commits.first().checked_sub(1) == Some(after)).then_some(commits)
+    }
+
+    /// The block, which must be ours. Outside: whether the answer is one.
+    fn newest(&self, block: Option<&[u8]>) -> Option<Option<Block>> {
+        let Some(bytes) = block else { return Some(None) };
+        self.block(bytes).filter(|block| Some(block.author()) == self.own).map(Some)
+    }
+
+    fn block(&self, bytes: &[u8]) -> Option<Block> {
+        UnverifiedBlock::decode(bytes).and_then(|block| block.verify(&self.committee)).ok()
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use kerbholz_consensus::{AuthorityIndex, BlockDigest, Round};
-    use proptest::prelude::*;
-
-    fn reference(round: u64) -> BlockRef {
-        BlockRef {
-            round: Round(round),
-            author: AuthorityIndex(3),
-            digest: BlockDigest([round as u8; 32]),
-        }
-    }
-
-    #[test]
-    fn a_request_may_ask_for_so_many_and_no_more() {
-        let max = Parameters::lan().fetch_references_max as u64;
-        let most = FetchRequest((1..=max).map(reference).collect());
-        assert_eq!(FetchRequest::decode(&most.encode()), Ok(most));
-        let more = FetchRequest((0..=max).map(reference).collect());
-        assert_eq!(FetchRequest::decode(&more.encode()), Err(DecodeError::Malformed));
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_decode_to_something_canonical_or_to_an_error(
-            bytes in proptest::collection::vec(any::<u8>(), 0..200)
-        ) {
-            if let Ok(request) = FetchRequest::decode(&bytes) {
-                prop_assert_eq!(request.encode(), bytes.clone());
-            }
-            if let Ok(answer) = FetchAnswer::decode(&bytes) {
-                prop_assert_eq!(answer.encode(), bytes);
-            }
-        }
-    }
-}
+mod tests;

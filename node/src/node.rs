@@ -2,20 +2,18 @@
 
 use crate::api::Service;
 use crate::config::NodeConfig;
-use crate::driver::{Driver, DriverError, Faults, Inputs, Standing, encode_resume};
+use crate::driver::{Directory, Driver, DriverError, Faults, Inputs, Peers, Standing};
 use crate::executor::{SharedStorage, lock};
 use crate::files::{self, FileError};
 use crate::network::{
-    Authority, Multiaddr, Network as Libp2p, NetworkConfig, NetworkError, NetworkEvents,
-    NetworkHandle, PeerKey,
+    Multiaddr, Network as Libp2p, NetworkConfig, NetworkError, NetworkEvents, NetworkHandle,
 };
 use crate::replica::{OpenError, Opened, Replica, Start};
 use crate::storage::{DiskStorage, StorageError};
+use kerbholz_client::ledger::keys::PublicKey;
 use kerbholz_client::network::{Network, NetworkFileError, committee};
 use kerbholz_client::session::now;
-use kerbholz_consensus::{
-    AuthorityIndex, Committee, CommitteeError, Instant, Now, Round, Signer, Timestamp,
-};
+use kerbholz_consensus::{CommitteeError, Instant, Now, Round, Signer, Timestamp};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, mpsc as sync_mpsc};
@@ -83,15 +81,16 @@ pub async fn run(
     ready: impl FnOnce(&[Multiaddr]),
 ) -> Result<(), NodeError> {
     let network = Network::open(&config.network)?;
-    let committee = committee(network.genesis())?;
     let key = files::read_key(&config.key)?;
-    let own = own_index(&config, &network, &committee, &key.public())?;
+    check_key(&config, &network, &key.public())?;
     let start = tokio::time::Instant::now();
     let signer = Signer::from_seed(&key.seed());
-    let (storage, opened) =
-        tokio::task::block_in_place(|| open(&config, &network, signer, &committee))?;
+    let directory = Directory::new(network.all_addresses().clone(), signer.public_key());
+    let (storage, opened) = tokio::task::block_in_place(|| open(&config, &network, signer))?;
     let Opened { replica, executor, first } = opened;
-    let (handle, events) = listen(&config, &network, key.seed(), &replica).await?;
+    let rows = lock(&storage).rows();
+    let peers = directory.peers(&*rows, replica.committee()).map_err(DriverError::from)?;
+    let (handle, events) = listen(&config, &network, key.seed(), peers, &replica).await?;
     ready(&handle.addresses());
 
     let (jobs, job_queue) = sync_mpsc::sync_channel(JOBS_MAX);
@@ -102,7 +101,7 @@ pub async fn run(
     let service = Service {
         name: config.name.clone(),
         network_id: network.id(),
-        rows: lock(&storage).rows(),
+        rows: rows.clone(),
         storage: Arc::clone(&storage),
         progress: executor.progress(),
         standing: standing_seen,
@@ -116,17 +115,17 @@ pub async fn run(
     let serving = tokio::spawn(service.run(requests));
     let driver = Driver {
         replica,
-        committee,
-        own,
         storage,
+        rows,
         network: handle.clone(),
+        directory,
         jobs,
         clients,
         standing,
         start,
         timers: BTreeMap::new(),
-        connected: 0,
         faults: Faults::default(),
+        behind: BTreeMap::new(),
         forgotten: Round::GENESIS,
     };
     let driven =
@@ -147,37 +146,38 @@ fn open(
     config: &NodeConfig,
     network: &Network,
     signer: Signer,
-    committee: &Committee,
 ) -> Result<(SharedStorage, Opened), NodeError> {
-    let disk = DiskStorage::open(&config.data, committee.config(), signer.public_key())?;
+    let first = committee(network.genesis())?;
+    let disk = DiskStorage::open(&config.data, first.config(), signer.public_key())?;
     let storage: SharedStorage = Arc::new(Mutex::new(Box::new(disk)));
-    let start = Start { genesis: network.genesis(), signer, parameters: config.pace.parameters() };
+    let start = Start {
+        genesis: network.genesis(),
+        signer,
+        parameters: config.pace.parameters(),
+        sign_after: config.sign_after_round.map(Round),
+    };
     let begin = Now { monotonic: Instant(0), wall: Timestamp(now().get()) };
     let opened = Opened::open(begin, &storage, start)?;
     Ok((storage, opened))
 }
 
-fn own_index(
-    config: &NodeConfig,
-    network: &Network,
-    committee: &Committee,
-    key: &kerbholz_client::ledger::keys::PublicKey,
-) -> Result<AuthorityIndex, NodeError> {
-    let named = network
-        .genesis()
-        .authorities
-        .iter()
-        .any(|authority| authority.name == config.name && authority.key == *key);
-    let index = committee.index_of(&kerbholz_consensus::PublicKey(*key.as_bytes()));
-    index
-        .filter(|_| named)
-        .ok_or_else(|| NodeError::NotMyKey { path: config.key.clone(), name: config.name.clone() })
+/// A name of the genesis with another key is the folder of one authority with the key of another.
+/// Who is not in the genesis may be voted in.
+fn check_key(config: &NodeConfig, network: &Network, key: &PublicKey) -> Result<(), NodeError> {
+    let mut authorities = network.genesis().authorities.iter();
+    match authorities.find(|authority| authority.name == config.name) {
+        Some(authority) if authority.key != *key => {
+            Err(NodeError::NotMyKey { path: config.key.clone(), name: config.name.clone() })
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn listen(
     config: &NodeConfig,
     network: &Network,
     seed: [u8; 32],
+    peers: Peers,
     replica: &Replica,
 ) -> Result<(NetworkHandle, NetworkEvents), NodeError> {
     let mut listen = Vec::new();
@@ -188,20 +188,13 @@ async fn listen(
             reason: error.to_string(),
         })?);
     }
-    let authority = |authority: &kerbholz_client::ledger::genesis::GenesisAuthority| Authority {
-        key: PeerKey(*authority.key.as_bytes()),
-        addresses: network.addresses(&authority.name).to_vec(),
+    let resume = peers.hellos(replica);
+    let Peers { authorities, former } = peers;
+    let mut settings = NetworkConfig {
+        former,
+        resume,
+        ..NetworkConfig::new(seed, *network.id().as_bytes(), listen, authorities)
     };
-    let authorities = network.genesis().authorities.iter().map(authority).collect();
-    let mut settings = NetworkConfig::new(seed, *network.id().as_bytes(), listen, authorities);
     settings.limits.requests_in_flight_max = REQUESTS_MAX;
-    let consensus = replica.consensus();
-    let committee = consensus.committee();
-    for other in committee.authorities().filter(|other| *other != consensus.own()) {
-        let resume = encode_resume(consensus.has_of(other), consensus.own_round());
-        if let Some(key) = committee.key(other) {
-            settings.resume.insert(PeerKey(key.0), resume);
-        }
-    }
     Ok(Libp2p::start(settings).await?)
 }

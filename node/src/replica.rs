@@ -18,29 +18,56 @@
 //! [`Storage::append_blocks`]: crate::storage::Storage::append_blocks
 //! [`Executor::perform`]: crate::executor::Executor::perform
 
+mod hello;
+mod machine;
 mod opening;
+mod peers;
 
+pub use self::hello::Hello;
+pub use self::machine::Machine;
 pub use self::opening::{OpenError, Opened, Start};
+use crate::executor::{SharedStorage, lock};
+use crate::fetch::{FetchAnswer, FetchRequest, OwnNewest};
 use crate::mempool::{Mempool, NotTaken};
+use crate::storage::{StorageError, StoredBlock};
 use kerbholz_client::ledger::id::TransactionId;
 use kerbholz_client::ledger::quantity::Timestamp;
 use kerbholz_client::ledger::transaction::{Transaction, UnverifiedTransaction};
-use kerbholz_consensus::{Action, Block, Consensus, Event, Now, RefusalReason, Round};
+use kerbholz_consensus::{
+    Action, AuthorityIndex, Base, Block, Checkpoint, Committee, Event, Now, Parameters, PublicKey,
+    Recovery, RecoveryError, RefusalReason, Round, Signer,
+};
+use std::collections::BTreeMap;
 
 /// Transactions that are offered to consensus again at once.
 const OFFERED_AGAIN_MAX: usize = 1_024;
 
-/// An authority's replica of the agreement.
+/// An authority's replica of the agreement, over all epochs.
 pub struct Replica {
-    consensus: Consensus,
+    signer: Signer,
+    parameters: Parameters,
+    machine: Machine,
     mempool: Mempool,
+    /// What the peers with an open stream said last.
+    greetings: BTreeMap<PublicKey, Hello>,
     /// At or below this round nothing can be committed any more, by the commits on disk.
     collected: Round,
+    /// Whether nothing was signed yet since the log was lost (§8.5).
+    lost_log: bool,
 }
 
-/// The outcome of executing a commit, on its way back to consensus.
+/// The outcome of a job of the executor, on its way back.
 #[derive(Clone, Debug)]
-pub struct Done {
+pub enum Done {
+    /// A commit was executed.
+    Commit(Executed),
+    /// The next epoch began.
+    Epoch(Box<NextEpoch>),
+}
+
+/// The outcome of executing a commit.
+#[derive(Clone, Debug)]
+pub struct Executed {
     /// The commit.
     pub index: u64,
     /// Its time.
@@ -53,41 +80,34 @@ pub struct Done {
     pub state_digest: [u8; 32],
     /// Whether it changed anything worth a checkpoint.
     pub vote: bool,
+    /// Whether it is the last of its epoch (§10.2).
+    pub closes: bool,
     /// The transactions that are final now.
     pub transactions: Vec<TransactionId>,
 }
 
+/// An epoch that began: the ledger says so, durably.
+#[derive(Clone, Debug)]
+pub struct NextEpoch {
+    /// Its committee.
+    pub committee: Committee,
+    /// The commit that closed the epoch before.
+    pub base: Base,
+    /// The checkpoint of that commit.
+    pub checkpoint: Checkpoint,
+}
+
 impl Replica {
-    /// Around a consensus machine that was recovered from storage, with the actions it began with.
-    /// `logged` are blocks that no stored commit holds: the payload of own ones is waited for
-    /// again, and offered again should its block fall out of the DAG. Returns what is to be
-    /// performed first.
-    pub fn recover(
-        now: Now,
-        consensus: Consensus,
-        first: Vec<Action>,
-        logged: &[Block],
-    ) -> (Self, Vec<Action>) {
-        let mut mempool = Mempool::default();
-        for block in logged.iter().filter(|block| block.author() == consensus.own()) {
-            for item in block.payload() {
-                let known = UnverifiedTransaction::decode(item).ok().map(|known| known.verify());
-                if let Some(Ok(known)) = known {
-                    // What finds no place is still ordered, if its block is.
-                    let _ = mempool.take(&known, item);
-                    mempool.in_block(&known.id(), block.round());
-                }
-            }
-        }
-        let mut replica = Self { consensus, mempool, collected: Round::GENESIS };
-        let first = replica.settle(now, first);
-        (replica, first)
+    /// Something happened to consensus, in the present epoch.
+    pub fn handle(&mut self, now: Now, event: Event) -> Vec<Action> {
+        let actions = self.machine.handle(now, event);
+        self.settle(now, actions)
     }
 
-    /// Something happened to consensus.
-    pub fn handle(&mut self, now: Now, event: Event) -> Vec<Action> {
-        let actions = self.consensus.handle(now, event);
-        self.settle(now, actions)
+    /// A peer answered, or did not; `epoch` is that in which it was asked.
+    pub fn answered(&mut self, now: Now, epoch: u64, answer: Event) -> Vec<Action> {
+        // Who is meant by an index is another matter in another epoch.
+        if epoch == self.epoch() { self.handle(now, answer) } else { Vec::new() }
     }
 
     /// A client's transaction: whether it was taken, and what is to be done in either case. What
@@ -115,18 +135,60 @@ impl Replica {
         (taken, actions)
     }
 
-    /// A commit was executed, and its results are durable.
-    pub fn executed(&mut self, now: Now, done: Done) -> Vec<Action> {
-        let Done { index, time, leader, log_root, state_digest, vote, transactions } = done;
+    /// A job of the executor is done, and its results are durable.
+    ///
+    /// # Errors
+    /// [`RecoveryError`] when no machine can be made for a new epoch.
+    pub fn executed(&mut self, now: Now, done: Done) -> Result<Vec<Action>, RecoveryError> {
+        match done {
+            Done::Commit(executed) => Ok(self.commit_executed(now, executed)),
+            Done::Epoch(next) => self.enter(now, *next),
+        }
+    }
+
+    fn commit_executed(&mut self, now: Now, executed: Executed) -> Vec<Action> {
+        let Executed { index, time, leader, log_root, state_digest, vote, closes, transactions } =
+            executed;
         transactions.iter().for_each(|id| self.mempool.release(id));
         self.mempool.expire(time);
-        let gc_depth = self.consensus.committee().gc_depth();
+        let gc_depth = self.machine.committee().gc_depth();
         self.collected = self.collected.max(leader.minus(gc_depth));
-        // The ledger has no way to end an epoch yet.
-        let executed = Event::Executed { index, log_root, state_digest, vote, closes: false };
+        let executed = Event::Executed { index, log_root, state_digest, vote, closes };
         let mut actions = self.handle(now, executed);
         actions.extend(self.offer_again(now));
         actions
+    }
+
+    /// Starts the machine of the next epoch: rounds begin anew, and so do the streams; what waits is
+    /// offered again in the order in which it came (§10.3).
+    fn enter(&mut self, now: Now, next: NextEpoch) -> Result<Vec<Action>, RecoveryError> {
+        let NextEpoch { committee, base, checkpoint } = next;
+        let was_member = self.machine.own().is_some();
+        let recovery = Recovery {
+            base,
+            checkpoint: Some(checkpoint),
+            lost_log: self.lost_log,
+            ..Recovery::default()
+        };
+        let parameters = self.parameters.clone();
+        let (machine, first) =
+            Machine::recover(now, parameters, committee, &self.signer, recovery)?;
+        self.machine = machine;
+        self.collected = Round::GENESIS;
+        self.mempool.hold_all();
+        let (epoch, member) = (self.epoch(), self.machine.own().is_some());
+        tracing::info!(epoch, commit = base.index, member, "a new epoch begins");
+        if was_member && !member {
+            tracing::warn!(
+                epoch,
+                "this authority is no member of the committee any more: it follows the ledger and \
+                 signs nothing"
+            );
+        }
+        let mut actions = self.settle(now, first);
+        actions.extend(self.greet_all(now));
+        actions.extend(self.offer_again(now));
+        Ok(actions)
     }
 
     /// Through which round storage may forget blocks that no commit holds: those that can never be
@@ -139,18 +201,87 @@ impl Replica {
         }
     }
 
+    /// Appends an accepted block to the block log: what [`Action::Persist`] wants.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn persist(
+        &mut self,
+        storage: &SharedStorage,
+        block: &Block,
+        durable: bool,
+    ) -> Result<(), StorageError> {
+        let mut storage = lock(storage);
+        storage.append_blocks(&[StoredBlock::new(block, durable)])?;
+        // The first block that was signed since the log was lost is on the disk: from now on the
+        // log says what was signed.
+        if durable && self.lost_log && self.signs() {
+            storage.log_recovered()?;
+            self.lost_log = false;
+            tracing::info!(round = block.round().0, "signs again after the loss of its log");
+        }
+        Ok(())
+    }
+
+    /// The answer to what another authority asks.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn answer(
+        &self,
+        storage: &SharedStorage,
+        asker: &PublicKey,
+        request: &FetchRequest,
+    ) -> Result<FetchAnswer, StorageError> {
+        match request {
+            FetchRequest::Blocks(_) | FetchRequest::Commits { .. } => request.answer(storage),
+            FetchRequest::Own { epoch } => {
+                let author = self.committee().index_of(asker);
+                let author = author.filter(|_| *epoch == self.epoch());
+                let newest = author.map(|author| self.newest_of(storage, author)).transpose()?;
+                Ok(FetchAnswer::Own(newest))
+            }
+        }
+    }
+
+    /// The newest block by an authority that is known here: every accepted one is on the disk.
+    fn newest_of(
+        &self,
+        storage: &SharedStorage,
+        author: AuthorityIndex,
+    ) -> Result<OwnNewest, StorageError> {
+        let commit = self.machine.status().commit_index;
+        let stored = lock(storage).newest_of(author, Round::GENESIS)?;
+        Ok(OwnNewest { commit, block: stored.map(|stored| stored.bytes) })
+    }
+
     /// How many transactions wait to be ordered.
     pub fn waiting(&self) -> usize {
         self.mempool.len()
     }
 
-    /// The consensus machine, for looking at.
-    pub const fn consensus(&self) -> &Consensus {
-        &self.consensus
+    /// The machine of the present epoch, for looking at.
+    pub const fn consensus(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// The committee of the present epoch.
+    pub fn committee(&self) -> &Committee {
+        self.machine.committee()
+    }
+
+    /// The present epoch.
+    pub fn epoch(&self) -> u64 {
+        self.committee().config().epoch
+    }
+
+    /// Whether nothing was signed yet since the log was lost (§8.5).
+    pub const fn lost_log(&self) -> bool {
+        self.lost_log
     }
 
     fn signs(&self) -> bool {
-        self.consensus.status().signing
+        self.machine.status().signing
     }
 
     /// Settles what concerns the mempool and leaves the rest to the driver: own payload that fell
@@ -173,6 +304,7 @@ impl Replica {
                     }
                     rest.push(Action::Persist { block, durable });
                 }
+                Action::Stream { to, .. } | Action::Send { to, .. } if !self.streams_to(to) => {}
                 other => rest.push(other),
             }
         }

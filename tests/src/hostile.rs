@@ -27,6 +27,7 @@ use kerbholz_node::network::{
     Authority, Network as Libp2p, NetworkConfig, NetworkEvent, NetworkEvents, NetworkHandle,
     PeerKey,
 };
+use kerbholz_node::replica::Hello;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,8 +67,14 @@ impl Hostile {
             addresses: network.addresses(&authority.name).to_vec(),
         });
         let listen = listen.iter().map(|address| address.parse().unwrap()).collect();
-        let settings =
-            NetworkConfig::new(key.seed(), *network.id().as_bytes(), listen, authorities.collect());
+        let authorities: Vec<Authority> = authorities.collect();
+        // To everybody it says that it has nothing yet.
+        let hello = |authority: &Authority| (authority.key, Hello::default().encode());
+        let resume = authorities.iter().map(hello).collect();
+        let settings = NetworkConfig {
+            resume,
+            ..NetworkConfig::new(key.seed(), *network.id().as_bytes(), listen, authorities)
+        };
         let (handle, events) = Libp2p::start(settings).await.unwrap();
         let forge = Forge::new(committee.clone(), own, &key.seed());
         Self { committee, forge, handle, events, peers: BTreeMap::new(), deeds: Deeds::new() }
@@ -109,18 +116,18 @@ impl Hostile {
                 }
             }
             NetworkEvent::Fetch { bytes, reply, .. } => {
-                let Ok(FetchRequest(wanted)) = FetchRequest::decode(&bytes) else { return };
-                let mut answer = FetchAnswer::default();
+                let Ok(FetchRequest::Blocks(wanted)) = FetchRequest::decode(&bytes) else { return };
+                let mut blocks = Vec::new();
                 let mut size = 0;
                 for bytes in wanted.iter().filter_map(|reference| self.forge.block(reference)) {
                     size += bytes.len();
                     if size <= ANSWER_BYTES_MAX {
-                        answer.0.push(bytes.to_vec());
+                        blocks.push(bytes.to_vec());
                     }
                 }
-                *self.deeds.entry(Trick::BombAnswer).or_default() += answer.0.len() as u64;
+                *self.deeds.entry(Trick::BombAnswer).or_default() += blocks.len() as u64;
                 // Who asked may be gone.
-                let _ = reply.send(answer.encode());
+                let _ = reply.send(FetchAnswer::Blocks(blocks).encode());
             }
             // It serves nobody.
             NetworkEvent::Api { .. } | NetworkEvent::Subscribe { .. } => {}

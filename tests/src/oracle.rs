@@ -12,7 +12,7 @@ use kerbholz_client::consensus::{
     AuthorityIndex, Block, BlockDigest, BlockRef, Checkpoint, Commit, CommitDigest, Committee,
     Offence, Parameters, Round, Status,
 };
-use kerbholz_node::replica::Done;
+use kerbholz_node::replica::Executed;
 use order::Order;
 use rule::Verdict;
 use std::collections::{BTreeMap, BTreeSet};
@@ -154,7 +154,7 @@ impl Oracle {
     }
 
     /// An authority executed a commit and made the outcome durable.
-    pub fn executed(&mut self, node: usize, done: &Done) {
+    pub fn executed(&mut self, node: usize, done: &Executed) {
         let result = (done.log_root, done.state_digest);
         let known = *self.results.entry(done.index).or_insert(result);
         if known != result {

@@ -13,8 +13,8 @@ fn names_carry_the_first_eight_bytes_of_the_network() {
     network[..8].copy_from_slice(&[0, 1, 2, 3, 4, 5, 6, 0xff]);
     let protocols = Protocols::new(&network);
     let expected = [
-        "/kerbholz/00010203040506ff/blocks/1",
-        "/kerbholz/00010203040506ff/fetch/1",
+        "/kerbholz/00010203040506ff/blocks/2",
+        "/kerbholz/00010203040506ff/fetch/2",
         "/kerbholz/00010203040506ff/api/1",
         "/kerbholz/00010203040506ff/events/1",
     ];

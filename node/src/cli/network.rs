@@ -112,6 +112,15 @@ pub struct NodeArgs {
     /// Stop when stdin ends: how a supervisor makes sure that nothing outlives it
     #[arg(long)]
     exit_with_parent: bool,
+    /// After the loss of its data: sign from above this round at once, without asking the others.
+    ///
+    /// An authority whose data folder was lost asks the others which blocks of it they know, and signs
+    /// nothing before enough of them have answered. When they cannot, and only then, say here a round of
+    /// the present epoch above which it has certainly signed nothing. The network must get past that round
+    /// before it signs: so do not add much. If it has signed above, it signs two blocks for one round: a
+    /// fault that all others see.
+    #[arg(long, value_name = "ROUND")]
+    sign_after_round: Option<u64>,
 }
 
 /// Runs the authority whose folder is given, until it is told to stop.
@@ -121,7 +130,8 @@ pub async fn node(context: &Context, args: NodeArgs, output: &Output) -> Result<
     if !path.exists() {
         return Err(CliError::NoAuthority { path });
     }
-    let config = NodeConfig::read(context.dir())?;
+    let mut config = NodeConfig::read(context.dir())?;
+    config.sign_after_round = args.sign_after_round;
     let (stop, stopped) = watch::channel(false);
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;

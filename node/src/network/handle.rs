@@ -10,7 +10,7 @@ use libp2p::Multiaddr;
 use tokio::sync::oneshot;
 
 use super::config::NetworkError;
-use super::queue::PushError;
+use super::queue::{PushError, QueueSender};
 use super::setup::{self, Peers};
 use super::shared::{Command, Shared, lock};
 use super::stats::NetworkStats;
@@ -73,6 +73,13 @@ impl NetworkHandle {
             }
         }
         result
+    }
+
+    /// Whether many more frames can be queued for an authority; also if none can, for then
+    /// [`Self::send`] says so.
+    #[must_use]
+    pub fn has_room(&self, peer: PeerKey) -> bool {
+        lock(&self.shared.routes).get(&peer).is_none_or(QueueSender::has_room)
     }
 
     /// Sets what we tell `peer` when it opens its block stream to us: what we have of its blocks.

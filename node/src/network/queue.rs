@@ -81,6 +81,13 @@ impl QueueSender {
         result
     }
 
+    /// Whether at least half of the queue is free.
+    pub(super) fn has_room(&self) -> bool {
+        let bytes = self.gauge.bytes.load(Ordering::Acquire);
+        let of_frames = |frames: &mpsc::Sender<_>| frames.capacity() >= frames.max_capacity() / 2;
+        self.frames.as_ref().is_some_and(of_frames) && bytes <= self.gauge.bytes_max / 2
+    }
+
     /// Waits until a frame of so many bytes fits (or, if it never will, until the queue is empty),
     /// or nobody takes frames any more.
     pub(super) async fn room(&self, bytes: usize) {
@@ -164,6 +171,23 @@ mod tests {
             assert_eq!(last, expected, "{pushes:?}");
             assert_eq!(receiver.overflow().now_or_never().is_some(), expected.is_err());
             assert_eq!(sender.is_closed(), expected.is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn there_is_room_while_half_is_free() {
+        // (frames_max, bytes_max, pushes, room afterwards)
+        let table = [
+            (4, 100, [10, 10].as_slice(), true),
+            (4, 100, &[1, 1, 1], false),
+            (9, 10, &[6], false),
+        ];
+        for (frames_max, bytes_max, pushes, expected) in table {
+            let (mut sender, mut receiver) = queue(frames_max, bytes_max);
+            pushes.iter().for_each(|bytes| sender.push(frame(*bytes)).unwrap());
+            assert_eq!(sender.has_room(), expected, "{pushes:?}");
+            receiver.next().await.unwrap();
+            assert!(sender.has_room());
         }
     }
 

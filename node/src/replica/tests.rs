@@ -1,4 +1,9 @@
-//! A network of one authority, whose every call decides something.
+//! A network of one authority, whose every call decides something. Whole networks are in
+//! `tests/epochs.rs` and `tests/lost.rs`.
+
+mod epochs;
+mod lost;
+mod world;
 
 use super::*;
 use kerbholz_client::ledger::id::NetworkId;
@@ -18,7 +23,6 @@ fn replica(recovery: Recovery) -> (Replica, Vec<Action>) {
 }
 
 fn replica_of(parameters: Parameters, recovery: Recovery) -> (Replica, Vec<Action>) {
-    let logged = recovery.blocks.clone();
     let signer = Signer::from_seed(&[1; 32]);
     let committee = Committee::new(CommitteeConfig {
         network: kerbholz_consensus::NetworkId([2; 32]),
@@ -28,9 +32,19 @@ fn replica_of(parameters: Parameters, recovery: Recovery) -> (Replica, Vec<Actio
         previous: CommitDigest::NONE,
     });
     let committee = committee.unwrap();
-    let (consensus, first) =
-        Consensus::recover(at(0), parameters, committee, signer, recovery).unwrap();
-    Replica::recover(at(0), consensus, first, &logged)
+    let (machine, first) =
+        Machine::recover(at(0), parameters.clone(), committee, &signer, recovery).unwrap();
+    let mut replica = Replica {
+        signer,
+        parameters,
+        machine,
+        mempool: Mempool::default(),
+        greetings: BTreeMap::new(),
+        collected: Round::GENESIS,
+        lost_log: false,
+    };
+    let first = replica.settle(at(0), first);
+    (replica, first)
 }
 
 /// A signed transaction that nobody will execute; `number` makes it another one.
@@ -71,15 +85,16 @@ fn advance(replica: &mut Replica, from_ms: u64) -> Vec<Action> {
 
 fn done(transaction: &Transaction) -> Done {
     let transactions = vec![transaction.id()];
-    Done {
+    Done::Commit(Executed {
         index: 1,
         time: Timestamp::ZERO,
         leader: Round(100),
         log_root: [0; 32],
         state_digest: [0; 32],
         vote: false,
+        closes: false,
         transactions,
-    }
+    })
 }
 
 #[test]
@@ -116,29 +131,6 @@ fn returned_payload_is_offered_again_after_what_came_with_it() {
 }
 
 #[test]
-fn a_restart_waits_for_what_own_blocks_carry() {
-    let (mut before, mut actions) = replica(Recovery::default());
-    let (taken, more) = submit(&mut before, 10, 1);
-    taken.unwrap();
-    actions.extend(more);
-    actions.extend(advance(&mut before, 10));
-    let blocks = persisted(&actions);
-    assert_eq!(payload_of(&blocks), [transaction(1).bytes()]);
-
-    let recovery = Recovery { own_last: blocks.last().cloned(), blocks, ..Recovery::default() };
-    let (mut after, _) = replica(recovery);
-    assert_eq!(after.waiting(), 1);
-    assert_eq!(submit(&mut after, 40, 1).0, Err(NotTaken::Waiting));
-    let returned = vec![Action::PayloadReturned(vec![transaction(1).bytes()])];
-    let mut again = after.settle(at(50), returned);
-    again.extend(advance(&mut after, 50));
-    let again = persisted(&again);
-    assert_eq!(payload_of(&again), [transaction(1).bytes()]);
-    after.executed(at(60), done(&transaction(1)));
-    assert_eq!(after.waiting(), 0);
-}
-
-#[test]
 fn a_block_is_not_forgotten_before_what_it_carries_is_in_another() {
     let (mut replica, mut actions) = replica(Recovery::default());
     let (taken, more) = submit(&mut replica, 10, 1);
@@ -148,14 +140,14 @@ fn a_block_is_not_forgotten_before_what_it_carries_is_in_another() {
     let blocks = persisted(&actions);
     let carrier = blocks.iter().find(|block| block.payload().len() == 1).unwrap().round();
     // Another commit is executed, so late that the block could never be committed any more.
-    replica.executed(at(50), done(&transaction(2)));
+    replica.executed(at(50), done(&transaction(2))).unwrap();
     assert_eq!(replica.forget_through(), carrier.minus(1));
     let returned = vec![Action::PayloadReturned(vec![transaction(1).bytes()])];
     let mut again = replica.settle(at(60), returned);
     again.extend(advance(&mut replica, 60));
     assert_eq!(payload_of(&persisted(&again)), [transaction(1).bytes()]);
     assert!(replica.forget_through() > carrier, "a newer block carries it");
-    replica.executed(at(70), done(&transaction(1)));
+    replica.executed(at(70), done(&transaction(1))).unwrap();
     assert_eq!(replica.forget_through(), Round(100 - 60), "by collection alone");
 }
 
@@ -175,7 +167,7 @@ fn what_a_full_queue_refused_is_offered_with_the_next_commit() {
     assert_eq!(replica.waiting(), 2);
     let actions = replica.handle(at(20_000), Event::Timer(Timer::Proposal));
     assert_eq!(payload_of(&persisted(&actions)), [transaction(1).bytes()]);
-    let actions = replica.executed(at(40_000), done(&transaction(1)));
+    let actions = replica.executed(at(40_000), done(&transaction(1))).unwrap();
     let more = replica.handle(at(60_000), Event::Timer(Timer::Proposal));
     let blocks = [persisted(&actions), persisted(&more)].concat();
     assert_eq!(payload_of(&blocks), [transaction(2).bytes()]);

@@ -9,9 +9,9 @@ use kerbholz_client::consensus::{
 use kerbholz_client::ledger::transaction::Transaction;
 use kerbholz_node::{
     executor::{Executor, Job, SharedStorage, lock},
-    fetch::{self, FetchAnswer, FetchRequest},
+    fetch::{FetchAnswer, FetchRequest},
     mempool::NotTaken,
-    replica::{Done, Opened, Replica, Start},
+    replica::{Done, Executed, Hello, Opened, Replica, Start},
     storage::{MemoryStorage, Plug, StoredBlock},
 };
 use std::{
@@ -155,6 +155,7 @@ impl World {
             genesis: &self.genesis,
             signer: Signer::from_seed(&keypair(AUTHORITY, node).seed()),
             parameters: self.plan.parameters.clone(),
+            sign_after: None,
         };
         let opened = match Opened::open(now, &storage, start) {
             Ok(opened) => opened,
@@ -210,6 +211,27 @@ impl World {
         }
     }
 
+    /// A stream to a peer is open, and it said where it is.
+    pub(super) fn greeted(&mut self, node: usize, peer: usize, hello: impl FnOnce(u64) -> Hello) {
+        let (now_ms, key) = (self.now_ms, self.keys[peer]);
+        let Some(authority) = self.authority_mut(node) else { return };
+        let now = authority.clock(now_ms);
+        let Some(running) = &mut authority.running else { return };
+        let hello = hello(running.replica.epoch());
+        let actions = running.replica.peer_up(now, key, hello);
+        self.perform(node, actions);
+    }
+
+    /// A stream to a peer is closed.
+    pub(super) fn parted(&mut self, node: usize, peer: usize) {
+        let (now_ms, key) = (self.now_ms, self.keys[peer]);
+        let Some(authority) = self.authority_mut(node) else { return };
+        let now = authority.clock(now_ms);
+        let Some(running) = &mut authority.running else { return };
+        let actions = running.replica.peer_down(now, &key);
+        self.perform(node, actions);
+    }
+
     /// A block arrives in a stream.
     pub(super) fn receive(&mut self, node: usize, from: usize, block: Block) {
         let Some(running) = self.authority(node).and_then(|it| it.running.as_ref()) else { return };
@@ -236,9 +258,11 @@ impl World {
         let Some(authority) = self.authority(node) else { return Answer::Nothing };
         match question {
             Question::Blocks(references) => {
-                let request = FetchRequest(references.clone());
-                let answer = fetch::answer(&**lock(&authority.storage), &request);
-                answer.map_or(Answer::Nothing, |FetchAnswer(blocks)| Answer::Blocks(blocks))
+                let request = FetchRequest::Blocks(references.clone());
+                match request.answer(&authority.storage) {
+                    Ok(FetchAnswer::Blocks(blocks)) => Answer::Blocks(blocks),
+                    _ => Answer::Nothing,
+                }
             }
         }
     }
@@ -474,12 +498,14 @@ impl World {
             self.after(delay_ms, Happening::Execute { node, life });
         }
         for done in outcomes {
-            self.executed(node, life, done);
+            if let Done::Commit(done) = done {
+                self.executed(node, life, done);
+            }
         }
     }
 
     /// The outcome of a commit reaches the replica.
-    fn executed(&mut self, node: usize, life: u64, done: Done) {
+    fn executed(&mut self, node: usize, life: u64, done: Executed) {
         let now_ms = self.now_ms;
         let is_same = self.authority(node).is_some_and(|it| it.life == life);
         if !is_same {
@@ -491,7 +517,8 @@ impl World {
         let Some(authority) = self.authority_mut(node) else { return };
         let now = authority.clock(now_ms);
         let Some(running) = &mut authority.running else { return };
-        let actions = running.replica.executed(now, done);
+        let done = Done::Commit(done);
+        let actions = running.replica.executed(now, done).expect("no epoch begins");
         let forget = running.replica.forget_through();
         lock(&authority.storage).forget_through(forget).expect("a disk with room");
         self.perform(node, actions);

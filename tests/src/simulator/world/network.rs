@@ -5,7 +5,7 @@
 //! sent after it gets through either.
 
 use super::{Answer, Happening, Message, Node, Question, World};
-use kerbholz_client::consensus::Event;
+use kerbholz_node::replica::Hello;
 use std::collections::BTreeMap;
 
 /// Number of a connection between two; another one after each break.
@@ -148,7 +148,7 @@ impl World {
         }
         for (from, to) in [(one, other), (other, one)] {
             if std::mem::take(&mut self.network.lane(from, to).open) {
-                self.hear(from, to, |peer| Event::PeerDisconnected { peer });
+                self.parted(from, to);
             }
         }
         self.try_later(one, other);
@@ -260,12 +260,11 @@ impl World {
         match message {
             Message::Hello { has_of_yours, own_round, commit } => {
                 if !std::mem::replace(&mut self.network.lane(to, from).open, true) {
-                    let has_of_ours = has_of_yours;
-                    self.hear(to, from, |peer| Event::PeerConnected {
-                        peer,
-                        has_of_ours,
-                        own_round,
+                    self.greeted(to, from, |epoch| Hello {
+                        epoch,
                         commit,
+                        has_of_yours,
+                        own_round,
                     });
                 }
             }

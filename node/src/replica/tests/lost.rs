@@ -1,0 +1,76 @@
+//! An authority without its log: what it waits for, and how it comes back.
+
+use super::world::World;
+use kerbholz_consensus::Round;
+
+fn signs(world: &World, seed: usize) -> bool {
+    world.standing().iter().any(|one| one.0 == seed && one.4)
+}
+
+fn own_round(world: &World, seed: usize) -> u64 {
+    world.nodes[&seed].replica.consensus().own_round().0
+}
+
+#[test]
+fn it_asks_the_others_and_signs_above_what_they_know() {
+    let mut world = World::running(&[1, 2, 3, 4]);
+    world.run(60_000);
+    let before = own_round(&world, 4);
+    assert!(before > 1);
+    world.stop(4);
+    world.empty_disk(4);
+    // While one of the others is away, nobody can say what it knew of the fourth.
+    world.stop(3);
+    world.start(4);
+    world.run(20_000);
+    assert!(!signs(&world, 4) && world.nodes[&4].replica.lost_log());
+    world.start(3);
+    world.run_until("it signs", |world| signs(world, 4) && own_round(world, 4) > before);
+    assert!(!world.nodes[&4].replica.lost_log());
+    world.agree();
+    // And it need not ask again.
+    world.stop(4);
+    world.start(4);
+    assert!(signs(&world, 4) && !world.nodes[&4].replica.lost_log());
+    world.run(30_000);
+    world.agree();
+}
+
+#[test]
+fn a_crash_before_its_first_block_makes_it_ask_again() {
+    let mut world = World::running(&[1, 2, 3, 4]);
+    world.run(30_000);
+    world.stop(4);
+    world.empty_disk(4);
+    world.start(4);
+    let mut steps = 0;
+    while world.nodes[&4].replica.lost_log() {
+        world.stop(4);
+        world.start(4);
+        for _ in 0..steps {
+            world.step(u64::MAX);
+        }
+        steps += 1;
+    }
+    assert!(steps > 3, "it had to ask first");
+    world.run(30_000);
+    assert!(signs(&world, 4));
+    world.agree();
+}
+
+#[test]
+fn its_operator_may_say_a_round_instead() {
+    let mut world = World::running(&[1, 2, 3, 4]);
+    world.run(30_000);
+    let before = own_round(&world, 4);
+    [3, 4].into_iter().for_each(|seed| world.stop(seed));
+    world.empty_disk(4);
+    world.start(4);
+    world.run(60_000);
+    assert!(!signs(&world, 4), "two of three others are no quorum");
+    world.stop(4);
+    world.sign_after = Some(Round(before));
+    world.start(4);
+    world.run_until("it signs", |world| signs(world, 4) && own_round(world, 4) > before);
+    world.agree();
+}
