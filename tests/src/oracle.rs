@@ -1,21 +1,24 @@
 //! The judge: it restates what must hold with headers and plain sets, and shares no code with what
 //! it judges. It sees what every honest authority does, and remembers across crashes.
 //!
-//! [`rule`] is the commit rule, `order` what a commit must contain. Of the code under test it uses
-//! types, the leader schedule, and digests.
+//! [`rule`] is the commit rule, `order` what a commit must contain, `epoch` all that belongs to one
+//! committee, `whole` what only the whole run shows. Of the code under test it uses types, the
+//! schedule of leaders, and digests.
 
+mod epoch;
 mod order;
 pub mod rule;
+mod whole;
 
 use crate::simulator::tally::Tally;
+use epoch::Epoch;
 use kerbholz_client::consensus::{
-    AuthorityIndex, Block, BlockDigest, BlockRef, Checkpoint, Commit, CommitDigest, Committee,
-    Offence, Parameters, Round, Status,
+    AuthorityIndex, Block, BlockDigest, Checkpoint, Commit, Committee, Domain, Evidence, Offence,
+    Parameters, PublicKey, Round, Status,
 };
 use kerbholz_node::replica::Executed;
-use order::Order;
-use rule::Verdict;
 use std::collections::{BTreeMap, BTreeSet};
+pub use whole::Window;
 
 /// Something that must not happen, and did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,39 +34,32 @@ pub struct Violation {
 /// The judge of one run.
 pub struct Oracle {
     now_ms: u64,
-    committee: Committee,
-    liars: BTreeSet<usize>,
-    /// Every block an honest authority accepted.
-    blocks: BTreeMap<BlockRef, Block>,
-    /// When each honest authority made its block of a round.
-    made_ms: BTreeMap<(Round, AuthorityIndex), u64>,
+    /// The keys of the liars.
+    liars: BTreeSet<PublicKey>,
+    keys: Vec<PublicKey>,
+    epochs: Vec<Epoch>,
     /// What each honest authority let others see of a round.
-    signed: BTreeMap<(usize, Round), BlockDigest>,
-    order: Order,
-    digests: Vec<CommitDigest>,
+    signed: BTreeMap<(usize, Domain, Round), BlockDigest>,
     /// The next commit of each authority.
     next: BTreeMap<usize, u64>,
     /// The newest commit each authority said it executed.
     executed: BTreeMap<usize, u64>,
     results: BTreeMap<u64, ([u8; 32], [u8; 32])>,
     checkpoints: BTreeSet<u64>,
-    accused: BTreeSet<AuthorityIndex>,
+    accused: BTreeSet<PublicKey>,
     most_suspended: u64,
     violations: Vec<Violation>,
 }
 
 impl Oracle {
-    /// Before anything happened.
-    pub fn new(committee: Committee, liars: Vec<usize>) -> Self {
+    /// Before anything happened; `keys` are those of the nodes in order.
+    pub fn new(committee: &Committee, keys: &[PublicKey], liars: &[usize]) -> Self {
         Self {
             now_ms: 0,
-            order: Order::new(&committee),
-            committee,
-            liars: liars.into_iter().collect(),
-            blocks: BTreeMap::new(),
-            made_ms: BTreeMap::new(),
+            liars: liars.iter().map(|node| keys[*node]).collect(),
+            keys: keys.to_vec(),
+            epochs: vec![Epoch::new(committee, 0, 0, None)],
             signed: BTreeMap::new(),
-            digests: Vec::new(),
             next: BTreeMap::new(),
             executed: BTreeMap::new(),
             results: BTreeMap::new(),
@@ -89,67 +85,92 @@ impl Oracle {
         self.violations.push(Violation { rule, what, at_ms: self.now_ms });
     }
 
-    fn is_honest(&self, authority: AuthorityIndex) -> bool {
-        !self.liars.contains(&authority.position())
+    /// How many epochs there were.
+    pub fn epochs(&self) -> u64 {
+        self.epochs.len() as u64
     }
 
-    /// An authority starts with so many commits stored.
-    pub fn opened(&mut self, node: usize, stored: u64) {
+    fn epoch_of(&mut self, domain: Domain) -> Option<&mut Epoch> {
+        self.epochs.iter_mut().rev().find(|epoch| epoch.committee.domain() == domain)
+    }
+
+    /// An authority starts with so many commits stored; `wiped` if its disk was emptied before.
+    pub fn opened(&mut self, node: usize, stored: u64, wiped: bool) {
         let executed = self.executed.get(&node).copied().unwrap_or_default();
-        if stored < executed {
+        if stored < executed && !wiped {
             let what = format!("n{node} executed commit {executed} and has {stored} after a crash");
             self.violated("what was acknowledged is durable", what);
+        }
+        if wiped {
+            self.executed.remove(&node);
         }
         self.next.insert(node, stored + 1);
     }
 
+    /// An authority is in an epoch that began after the commit `base`. Says whether it is the first.
+    pub fn entered(&mut self, node: usize, committee: &Committee, base: u64) -> bool {
+        let number = committee.config().epoch;
+        let now_ms = self.now_ms;
+        self.next.insert(node, base + 1);
+        let known = usize::try_from(number).ok().and_then(|number| self.epochs.get_mut(number));
+        if let Some(known) = known {
+            known.entered_ms = now_ms;
+            if known.committee != *committee || known.base != base {
+                self.violated("epochs are the same for all", format!("n{node} in {number}"));
+            }
+            return false;
+        }
+        let follows = self.epochs.last().is_some_and(|before| {
+            number == self.epochs.len() as u64
+                && before.closing == Some(base)
+                && before.digest(base) == Some(committee.config().previous)
+        });
+        if !follows {
+            let what = format!("n{node} begins epoch {number} after commit {base}");
+            self.violated("an epoch begins where the one before was closed", what);
+        }
+        let time = self.epochs.last().map(|before| before.order.time_at(base - before.base));
+        self.epochs.push(Epoch::new(committee, base, now_ms, time));
+        true
+    }
+
     /// An authority accepted a block, or made it.
     pub fn accepted(&mut self, node: usize, block: &Block) {
+        let (now_ms, key) = (self.now_ms, self.keys[node]);
+        let Some(epoch) = self.epoch_of(block.header().domain) else { return };
         let reference = block.reference();
-        if reference.author.position() == node {
-            self.made_ms.entry((reference.round, reference.author)).or_insert(self.now_ms);
+        if epoch.committee.key(reference.author) == Some(key) {
+            epoch.made_ms.entry((reference.round, reference.author)).or_insert(now_ms);
         }
-        self.blocks.entry(reference).or_insert_with(|| block.clone());
+        epoch.blocks.entry(reference).or_insert_with(|| block.clone());
     }
 
     /// An authority let somebody see a block of its own.
     pub fn sent(&mut self, node: usize, block: &Block) {
-        let reference = block.reference();
-        if !self.made_ms.contains_key(&(reference.round, reference.author)) {
+        let (reference, domain) = (block.reference(), block.header().domain);
+        let is_durable = self
+            .epoch_of(domain)
+            .is_some_and(|it| it.made_ms.contains_key(&(reference.round, reference.author)));
+        if !is_durable {
             self.violated("durable before sent", format!("n{node} sends {reference}"));
         }
-        let earlier = self.signed.insert((node, reference.round), reference.digest);
+        let earlier = self.signed.insert((node, domain, reference.round), reference.digest);
         if earlier.is_some_and(|earlier| earlier != reference.digest) {
             let what = format!("n{node} signed two blocks of round {}", reference.round);
             self.violated("one signed digest per honest author and round", what);
         }
     }
 
-    /// An authority committed.
-    pub fn committed(&mut self, node: usize, commit: &Commit) {
+    /// An authority committed, in its present epoch.
+    pub fn committed(&mut self, node: usize, domain: Domain, commit: &Commit) {
         let index = commit.index();
         let next = self.next.insert(node, index + 1).unwrap_or(1);
         if next != index {
             self.violated("commits come in order", format!("n{node}: {index} instead of {next}"));
         }
-        let known = usize::try_from(index - 1).ok().and_then(|at| self.order.log().get(at));
-        match known {
-            Some(known) if known == commit.header() => {}
-            Some(known) => {
-                let what = format!("n{node} commits {:?}, another {known:?}", commit.header());
-                self.violated("agreement", what);
-            }
-            None => {
-                let previous = self.digests.last().copied().unwrap_or(CommitDigest::NONE);
-                match self.order.extend(&self.blocks, commit.leader(), index, previous) {
-                    Err(what) => self.violated("a commit is what its leader orders", what),
-                    Ok(expected) if expected != *commit.header() => {
-                        let what = format!("n{node}: {:?}, not {expected:?}", commit.header());
-                        self.violated("a commit is what its leader orders", what);
-                    }
-                    Ok(_) => self.digests.push(commit.digest()),
-                }
-            }
+        let verdict = self.epoch_of(domain).map(|epoch| epoch.commit(commit));
+        if let Some(Err((rule, what))) = verdict {
+            self.violated(rule, format!("n{node}: {what}"));
         }
     }
 
@@ -161,68 +182,90 @@ impl Oracle {
             let what = format!("n{node} at commit {}", done.index);
             self.violated("equal state digests", what);
         }
-        let executed = self.executed.entry(node).or_default();
-        *executed = done.index.max(*executed);
+        let at = self.executed.entry(node).or_default();
+        *at = done.index.max(*at);
+        if let Some(epoch) = self.epochs.iter_mut().rev().find(|it| it.base < done.index) {
+            let closing = epoch.closing;
+            if done.closes {
+                epoch.closing = Some(done.index);
+            }
+            let is_same = closing
+                .is_none_or(|closing| done.index < closing || done.index == closing && done.closes);
+            if !is_same {
+                let what = format!("n{node}: commit {} after {closing:?}", done.index);
+                self.violated("an epoch ends where all end it", what);
+            }
+        }
     }
 
     /// An authority reports a checkpoint.
     pub fn checkpoint(&mut self, node: usize, checkpoint: &Checkpoint) {
         let statement = &checkpoint.statement;
-        let at = usize::try_from(statement.index).ok().and_then(|index| index.checked_sub(1));
-        let digest = at.and_then(|at| self.digests.get(at));
-        let result = self.results.get(&statement.index);
-        let is_true = digest == Some(&statement.commit_digest)
-            && result == Some(&(statement.log_root, statement.state_digest));
+        let Some(epoch) = self.epochs.iter().rev().find(|it| it.base < statement.index) else {
+            return;
+        };
+        let n = epoch.committee.size();
         let signers: BTreeSet<_> = checkpoint.signatures.iter().map(|(who, _)| *who).collect();
-        let is_signed = signers.len() >= self.committee.size() - (self.committee.size() - 1) / 3;
+        let is_true = epoch.digest(statement.index) == Some(statement.commit_digest)
+            && self.results.get(&statement.index)
+                == Some(&(statement.log_root, statement.state_digest));
         // The signatures of one checkpoint per commit are enough to see that they are looked at.
-        let is_new = self.checkpoints.insert(statement.index);
-        if !is_true || !is_signed || is_new && checkpoint.verify(&self.committee).is_err() {
+        let is_new = !self.checkpoints.contains(&statement.index);
+        let is_signed = signers.len() >= n - (n - 1) / 3
+            && !(is_new && checkpoint.verify(&epoch.committee).is_err());
+        self.checkpoints.insert(statement.index);
+        if !is_true || !is_signed {
             self.violated("checkpoints are true and signed", format!("n{node}: {statement:?}"));
         }
     }
 
-    /// An authority accuses another.
-    pub fn accused(&mut self, node: usize, authority: AuthorityIndex, offence: &Offence) {
-        if self.is_honest(authority) {
+    /// An authority accuses another, in its present epoch.
+    pub fn accused(
+        &mut self,
+        node: usize,
+        committee: &Committee,
+        authority: AuthorityIndex,
+        offence: &Offence,
+    ) {
+        let key = committee.key(authority);
+        let is_liar = key.is_some_and(|key| self.liars.contains(&key));
+        if !is_liar {
             let what = format!("n{node} accuses {authority}: {offence:?}");
             self.violated("nobody honest is accused", what);
         }
-        if let Offence::Equivocation { first, second } = offence {
-            let (first, second) = (first.reference(), second.reference());
-            let is_one_slot = first.author == authority
-                && second.author == authority
-                && first.round == second.round
-                && first.digest != second.digest;
-            if !is_one_slot {
-                self.violated("evidence is evidence", format!("n{node}: {first}, {second}"));
+        if matches!(offence, Offence::Equivocation { .. }) {
+            // What is kept convinces third parties, from its bytes alone.
+            let evidence = offence.evidence().map(|evidence| evidence.encode());
+            let read = evidence.and_then(|bytes| Evidence::decode(&bytes).ok());
+            if read.is_none_or(|evidence| evidence.verify(committee).is_err()) {
+                self.violated("evidence is evidence", format!("n{node}: {offence:?}"));
             }
         }
-        self.accused.insert(authority);
+        self.accused.extend(key);
     }
 
     /// How an authority stands: everything it keeps has its bound.
     pub fn status(
         &mut self,
         node: usize,
+        size: usize,
         status: &Status,
         parameters: &Parameters,
         tally: &mut Tally,
     ) {
-        let n = self.committee.size();
-        let suspended_max = 4 * parameters.suspended_blocks_max * n;
+        let suspended_max = 4 * parameters.suspended_blocks_max * size;
         let rounds = status.round.max(status.quorum_round).0.saturating_sub(status.gc_round.0);
         // An equivocator can have one block for each of the others accepted.
-        let per_round = n + self.liars.len() * n;
+        let per_round = size + self.liars.len() * size;
         let accepted_max = (rounds as usize + 4) * per_round;
         let bounds = [
             ("accepted", status.blocks_accepted, accepted_max),
             ("suspended", status.blocks_suspended, suspended_max),
-            ("wanted", status.blocks_wanted, (status.blocks_suspended + 1) * n),
+            ("wanted", status.blocks_wanted, (status.blocks_suspended + 1) * size),
             ("queued", status.queue_items, parameters.queue_items_max),
         ];
         for (what, found, most) in bounds {
-            if found > most {
+            if found > most && !status.catching_up {
                 self.violated("memory is bounded", format!("n{node}: {found} {what} > {most}"));
             }
         }
@@ -231,79 +274,5 @@ impl Oracle {
             tally.suspended += suspended - self.most_suspended;
             self.most_suspended = suspended;
         }
-    }
-
-    /// The run has ended: judges what only the whole shows.
-    pub fn end(&mut self, settled_ms: u64, busy_until_ms: u64, tally: &mut Tally) {
-        let verdicts = rule::decide(&self.blocks, &self.committee);
-        self.compare_with_rule(&verdicts);
-        self.judge_leaders(&verdicts, settled_ms, busy_until_ms, tally);
-        self.count(&verdicts, tally);
-    }
-
-    /// What was committed is what the rule decides on all blocks that honest authorities accepted.
-    fn compare_with_rule(&mut self, verdicts: &[(Round, Verdict)]) {
-        let decided = verdicts.iter().take_while(|(_, verdict)| *verdict != Verdict::Undecided);
-        let leaders: Vec<BlockRef> = decided.filter_map(|(_, verdict)| verdict.leader()).collect();
-        let log: Vec<BlockRef> = self.order.log().iter().map(|commit| commit.leader).collect();
-        if !leaders.starts_with(&log) {
-            let at = leaders.iter().zip(&log).take_while(|(a, b)| a == b).count();
-            let (expected, found) = (leaders.get(at), log.get(at));
-            let what = format!("commit {}: rule {expected:?}, log {found:?}", at + 1);
-            self.violated("commits are what the rule decides", what);
-        }
-    }
-
-    /// Every honest leader commits directly once the network behaves and all have caught up: of all
-    /// rounds that the first honest authority began after `settled_ms`, and that were three rounds
-    /// old before the load ended.
-    fn judge_leaders(
-        &mut self,
-        verdicts: &[(Round, Verdict)],
-        settled_ms: u64,
-        busy_until_ms: u64,
-        tally: &mut Tally,
-    ) {
-        let mut begun_ms: BTreeMap<Round, u64> = BTreeMap::new();
-        for ((round, _), at_ms) in &self.made_ms {
-            let begun = begun_ms.entry(*round).or_insert(*at_ms);
-            *begun = (*begun).min(*at_ms);
-        }
-        let verdicts: BTreeMap<Round, Verdict> = verdicts.iter().copied().collect();
-        let mut missed = Vec::new();
-        for (round, at_ms) in &begun_ms {
-            let leader = self.committee.leader(*round);
-            let ended = begun_ms.get(&round.plus(3)).is_some_and(|at_ms| *at_ms <= busy_until_ms);
-            if *at_ms < settled_ms || !ended || !self.is_honest(leader) {
-                continue;
-            }
-            tally.prompt_slots += 1;
-            let verdict = verdicts.get(round);
-            if !matches!(verdict, Some(Verdict::Commit { direct: true, .. })) {
-                missed.push(format!("round {round} led by {leader} at {at_ms} ms: {verdict:?}"));
-            }
-        }
-        if !missed.is_empty() {
-            missed.truncate(4);
-            self.violated("honest leaders commit directly", missed.join("; "));
-        }
-    }
-
-    fn count(&self, verdicts: &[(Round, Verdict)], tally: &mut Tally) {
-        for (_, verdict) in verdicts {
-            match verdict {
-                Verdict::Commit { direct: true, .. } => tally.direct_commits += 1,
-                Verdict::Commit { direct: false, .. } => tally.indirect_commits += 1,
-                Verdict::Skip { direct: true } => tally.direct_skips += 1,
-                Verdict::Skip { direct: false } => tally.indirect_skips += 1,
-                Verdict::Undecided => {}
-            }
-        }
-        tally.commits += self.order.log().len() as u64;
-        tally.twin_slots += self.order.twin_slots();
-        let collected = |block: &&BlockRef| {
-            block.round <= self.order.gc_round() && !self.order.is_committed(block)
-        };
-        tally.collected += self.blocks.keys().filter(collected).count() as u64;
     }
 }

@@ -42,6 +42,9 @@ struct Arguments {
     /// Fix the number of authorities.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=128))]
     nodes: Option<u16>,
+    /// Fix whether the committee changes.
+    #[arg(long)]
+    votes: Option<bool>,
     /// Run each seed twice, and compare everything that happened.
     #[arg(long)]
     twice: bool,
@@ -66,7 +69,7 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
 
 fn liars(text: &str) -> Result<Liars, String> {
     let (name, all) = text.strip_suffix('+').map_or((text, false), |name| (name, true));
-    let found = Name::ALL.into_iter().find(|known| known.text() == name);
+    let found = Name::ALL.iter().copied().find(|known| known.text() == name);
     match (name, found) {
         ("none", _) => Ok(Liars::None),
         ("mixed", _) => Ok(Liars::Mixed),
@@ -89,6 +92,7 @@ impl Arguments {
                 Sky::Storm => Weather::Storm,
             }),
             liars: self.adversary,
+            votes: self.votes,
         }
     }
 
@@ -97,7 +101,7 @@ impl Arguments {
         let mut command = format!("cargo run --release -p tests --bin simulate -- --seed {seed}");
         let arguments: Vec<String> = std::env::args().collect();
         for pair in arguments.windows(2) {
-            if ["--weather", "--adversary", "--nodes"].contains(&pair[0].as_str()) {
+            if ["--weather", "--adversary", "--nodes", "--votes"].contains(&pair[0].as_str()) {
                 command += &format!(" {} {}", pair[0], pair[1]);
             }
         }

@@ -18,6 +18,8 @@ pub struct Options {
     pub weather: Option<Weather>,
     /// Who lies, and how many of them; otherwise the seed decides.
     pub liars: Option<Liars>,
+    /// Whether the committee changes; otherwise the seed decides.
+    pub votes: Option<bool>,
 }
 
 /// Who lies.
@@ -68,6 +70,8 @@ pub struct Conditions {
 pub enum Breakage {
     /// Power cuts at these, until so much later.
     Crash(Vec<usize>, u64),
+    /// One loses its disk, and is away so long.
+    Wipe(usize, u64),
     /// What these send to those is lost, until so much later.
     Cut(Vec<usize>, Vec<usize>, u64),
     /// The wall clock of one jumps.
@@ -76,13 +80,28 @@ pub enum Breakage {
     Freeze(usize, u64),
 }
 
+/// A change of the committee, by nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// One more.
+    Add(usize),
+    /// One less.
+    Remove(usize),
+    /// Another in the place of one.
+    Replace(usize, usize),
+}
+
 /// A run.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Where it comes from.
     pub seed: u64,
-    /// How many authorities.
+    /// How many authorities there are at first.
     pub size: usize,
+    /// How many more there are, which may join.
+    pub joiners: usize,
+    /// After how many rounds blocks are collected.
+    pub gc_depth: u16,
     /// Their pacing and bounds.
     pub parameters: Parameters,
     /// How bad it gets.
@@ -103,6 +122,8 @@ pub struct Plan {
     pub after: Conditions,
     /// What breaks, and when.
     pub breakages: Vec<(u64, Breakage)>,
+    /// Which votes on the committee are held, and when.
+    pub votes: Vec<(u64, Change)>,
     /// The chance that an action of an authority is its last before a crash, of a million; only
     /// before the network is stable.
     pub crash_permillion: u64,
@@ -138,7 +159,13 @@ impl Plan {
         let wake_ms = busy_until_ms + 20 * delta_ms + random.between(0, 15_000);
         let end_ms = wake_ms + 30 * delta_ms;
         let liars = draw_liars(size, options.liars, &mut random);
-        let breakages = draw_breakages(weather, size, stable_from_ms, &mut random);
+        let mut breakages = draw_breakages(weather, size, stable_from_ms, &mut random);
+        for node in liars.iter().filter(|it| *it.1 == Name::Amnesiac).map(|it| *it.0) {
+            let at_ms = random.between(0, stable_from_ms);
+            breakages.push((at_ms, Breakage::Wipe(node, random.between(1, 4_000))));
+        }
+        let (joiners, votes) = draw_votes(options, size, busy_until_ms, &mut random);
+        let all = size + joiners;
         let wrong = |random: &mut Random, most: u64| {
             random.between(0, 2 * most) as i64 - i64::try_from(most).unwrap_or_default()
         };
@@ -159,8 +186,11 @@ impl Plan {
                 Weather::Mixed => 30,
                 Weather::Storm => 300,
             },
-            skew_ms: (0..size).map(|_| wrong(&mut random, 2_000)).collect(),
-            drift_ppm: (0..size).map(|_| wrong(&mut random, 5_000)).collect(),
+            skew_ms: (0..all).map(|_| wrong(&mut random, 2_000)).collect(),
+            drift_ppm: (0..all).map(|_| wrong(&mut random, 5_000)).collect(),
+            joiners,
+            votes,
+            gc_depth: random.between(8, 60) as u16,
             load_ms: (delta_ms, 2 * delta_ms),
             parameters,
         }
@@ -260,15 +290,15 @@ fn draw_liars(size: usize, wanted: Option<Liars>, random: &mut Random) -> BTreeM
     let most = (size - 1) / 3;
     let drawn = match random.between(0, 9) {
         0..=2 => Liars::None,
-        3..=5 => Liars::One(*random.pick(&Name::ALL)),
-        6 => Liars::All(*random.pick(&Name::ALL)),
+        3..=5 => Liars::One(*random.pick(Name::ALL)),
+        6 => Liars::All(*random.pick(Name::ALL)),
         _ => Liars::Mixed,
     };
     let names: Vec<Name> = match wanted.unwrap_or(drawn) {
         Liars::None => Vec::new(),
         Liars::One(name) => vec![name; most.min(1)],
         Liars::All(name) => vec![name; most],
-        Liars::Mixed => (0..most).map(|_| *random.pick(&Name::ALL)).collect(),
+        Liars::Mixed => (0..most).map(|_| *random.pick(Name::ALL)).collect(),
     };
     let mut nodes: Vec<usize> = (0..size).collect();
     random.shuffle(&mut nodes);
@@ -314,6 +344,32 @@ fn draw_breakages(
     }
     breakages.sort_by_key(|(at_ms, _)| *at_ms);
     breakages
+}
+
+/// How many may join, and which votes are held.
+fn draw_votes(
+    options: &Options,
+    size: usize,
+    until_ms: u64,
+    random: &mut Random,
+) -> (usize, Vec<(u64, Change)>) {
+    let drawn = random.permille(300);
+    if !options.votes.unwrap_or(drawn) || size > 12 {
+        return (0, Vec::new());
+    }
+    let joiners = random.between(1, 2) as usize;
+    let mut votes = Vec::new();
+    for _ in 0..random.between(1, 4) {
+        let (old, new) = (random.below(size + joiners), size + random.below(joiners));
+        let change = match random.between(0, 2) {
+            0 => Change::Add(new),
+            1 => Change::Remove(old),
+            _ => Change::Replace(old, new),
+        };
+        votes.push((random.between(2_000, until_ms), change));
+    }
+    votes.sort_by_key(|(at_ms, _)| *at_ms);
+    (joiners, votes)
 }
 
 fn halves(size: usize, random: &mut Random) -> (Vec<usize>, Vec<usize>) {

@@ -49,12 +49,24 @@ tally! {
     indirect_skips: "slots skipped by an anchor",
     /// Slots of honest leaders that had to be committed directly, and were.
     prompt_slots: "honest leaders' slots measured",
+    /// The same that were not: each is a violation.
+    missed_slots: "honest leaders' slots missed",
     /// Slots of which two blocks were committed.
     twin_slots: "slots with two committed blocks",
     /// Equivocations reported by honest authorities.
     equivocations: "equivocations reported",
     /// Votes reported because they contradict what was executed.
     divergences: "false votes reported",
+    /// Liars of whom somebody has evidence or a false vote.
+    liars_accused: "liars accused",
+    /// Changes of the committee.
+    epochs: "changes of the committee",
+    /// Votes for one that authorities gave.
+    ballots: "votes for a change given",
+    /// Disks wiped.
+    wipes: "disks wiped",
+    /// Times that an authority began to catch up by certified commits.
+    catch_ups: "catch-ups by certified commits",
     /// Blocks that honest authorities accepted and that fell below the collection round uncommitted.
     collected: "accepted blocks never committed",
     /// Most blocks that waited for parents at one node, summed over runs.
@@ -62,7 +74,7 @@ tally! {
     /// References asked for.
     fetched: "references asked for",
     /// Requests that failed.
-    fetches_failed: "requests without an answer",
+    unanswered: "questions without an answer",
     /// Times that a proposer left out rounds.
     jumps: "jumps over rounds",
     /// Checkpoints reported.

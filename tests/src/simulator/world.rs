@@ -1,13 +1,17 @@
 //! The world of one run: time, what is yet to happen, who is there, and who judges.
 //!
 //! [`authority`] is an honest one; `network` carries messages; `clients` give transactions;
-//! `breaking` does what the plan says; `ending` holds what must be true at the end.
+//! `governing` changes the committee; `breaking` does what the plan says; `ending` holds what must be
+//! true at the end.
 
+mod acting;
 pub mod authority;
 mod breaking;
 mod clients;
 mod ending;
+mod governing;
 mod network;
+mod talking;
 
 use super::{Outcome, plan::Plan, random::Random, tally::Tally, trace::Trace};
 use crate::{adversary::Liar, oracle::Oracle};
@@ -15,7 +19,8 @@ use authority::Authority;
 use clients::Clients;
 use kerbholz_client::{
     consensus::{
-        AuthorityIndex, Block, BlockRef, Committee, PublicKey, Round, Timer, UnverifiedBlock,
+        AuthorityIndex, Block, BlockRef, Committee, CommitteeConfig, PublicKey, Timer,
+        UnverifiedBlock,
     },
     ledger::{
         genesis::{GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisMember},
@@ -23,6 +28,7 @@ use kerbholz_client::{
         quantity::Timestamp,
     },
 };
+use kerbholz_node::{fetch::FetchRequest, replica::Hello};
 use network::{Network, Session};
 use std::collections::BTreeMap;
 
@@ -32,39 +38,16 @@ pub const EPOCH_MS: u64 = 1_790_000_000_000;
 /// A message from one node to another, or a part of a stream.
 #[derive(Clone, Debug)]
 pub enum Message {
-    /// The receiver of a stream says where it begins: what it has of the sender, and of its own.
-    Hello {
-        /// The highest round of the other's blocks that it has.
-        has_of_yours: Round,
-        /// The highest round of its own blocks.
-        own_round: Round,
-        /// Its newest commit.
-        commit: u64,
-    },
+    /// The receiver of a stream says where it is, and from where to go on.
+    Hello(Hello),
     /// A block in a stream.
     Block(Block),
     /// Bytes in a stream that should be a block.
     Frame(Vec<u8>),
     /// A question, by its number.
-    Ask(u64, Question),
-    /// The answer to the question of this number.
-    Answer(u64, Answer),
-}
-
-/// What one authority asks another.
-#[derive(Clone, Debug)]
-pub enum Question {
-    /// For blocks.
-    Blocks(Vec<BlockRef>),
-}
-
-/// What it answers.
-#[derive(Clone, Debug)]
-pub enum Answer {
-    /// Blocks, as bytes.
-    Blocks(Vec<Vec<u8>>),
-    /// Nothing, or nothing intelligible.
-    Nothing,
+    Ask(u64, FetchRequest),
+    /// The answer to the question of this number, as bytes.
+    Answer(u64, Vec<u8>),
 }
 
 /// What is yet to happen.
@@ -88,6 +71,8 @@ enum Happening {
     Execute { node: usize, life: u64 },
     /// A liar looks around.
     Lie { node: usize },
+    /// The authorities vote for another committee.
+    Vote { number: usize },
     /// The plan breaks something.
     Break { number: usize },
     /// Power returns.
@@ -158,26 +143,34 @@ fn genesis(plan: &Plan) -> Genesis {
     }
 }
 
+/// The committee of the first epoch, which forgets sooner than usual: so that more is forgotten.
+fn first_committee(genesis: &Genesis, gc_depth: u16) -> Committee {
+    let usual = kerbholz_client::network::committee(genesis).expect("a committee");
+    let config = CommitteeConfig { gc_depth, ..usual.config().clone() };
+    Committee::new(config).expect("a committee")
+}
+
 impl World {
     /// A world as planned, before anything happened.
     pub fn new(plan: Plan, print: bool) -> Self {
         let genesis = genesis(&plan);
-        let committee = kerbholz_client::network::committee(&genesis).expect("a committee");
-        let keys: Vec<PublicKey> = genesis
-            .authorities
-            .iter()
-            .map(|authority| PublicKey(*authority.key.as_bytes()))
-            .collect();
-        let node = |node| match plan.liars.get(&node) {
-            Some(name) => Node::Liar(Box::new(Liar::new(node, *name, &committee, &plan))),
+        let committee = first_committee(&genesis, plan.gc_depth);
+        let key = |node| PublicKey(*keypair(AUTHORITY, node).public().as_bytes());
+        let keys: Vec<PublicKey> = (0..plan.size + plan.joiners).map(key).collect();
+        let liar =
+            |node: &usize| Liar::new(*node, *plan.liars.get(node)?, &committee, &keys, &plan);
+        let node = |node| match liar(&node) {
+            Some(liar) => Node::Liar(Box::new(liar)),
             None => Node::Honest(Box::new(Authority::new(node, &committee, &plan))),
         };
-        let liars: Vec<usize> = plan.liars.keys().copied().collect();
+        let nodes: Vec<Node> = (0..keys.len()).map(node).collect();
+        let is_liar = |node: &usize| matches!(nodes[*node], Node::Liar(_));
+        let liars: Vec<usize> = (0..nodes.len()).filter(is_liar).collect();
         Self {
-            nodes: (0..plan.size).map(node).collect(),
-            network: Network::new(plan.size),
+            network: Network::new(nodes.len()),
+            nodes,
             clients: Clients::new(genesis.network()),
-            oracle: Oracle::new(committee, liars),
+            oracle: Oracle::new(&committee, &keys, &liars),
             random: Random::of(plan.seed, "world"),
             trace: Trace::new(print),
             tally: Tally::default(),
@@ -231,6 +224,9 @@ impl World {
                 self.at(delay_ms, Happening::Connect { one, other });
             }
         }
+        for number in 0..self.plan.votes.len() {
+            self.at(self.plan.votes[number].0, Happening::Vote { number });
+        }
         for number in 0..self.plan.breakages.len() {
             self.at(self.plan.breakages[number].0, Happening::Break { number });
         }
@@ -258,6 +254,7 @@ impl World {
             Happening::Timer { node, life, timer, at_ms } => self.timer(node, life, timer, at_ms),
             Happening::Execute { node, life } => self.execute(node, life),
             Happening::Lie { node } => self.lie(node),
+            Happening::Vote { number } => self.vote(number),
             Happening::Break { number } => self.break_something(number),
             Happening::Restart { node, life } => self.restart(node, life),
             Happening::Load => self.load(),

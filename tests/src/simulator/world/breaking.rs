@@ -14,6 +14,7 @@ impl World {
                     self.crash(node, down_ms);
                 }
             }
+            Breakage::Wipe(node, down_ms) => self.wipe(node, down_ms),
             Breakage::Cut(from, to, lasting_ms) => {
                 for from in from {
                     for to in to.iter().copied().filter(|to| *to != from) {

@@ -20,6 +20,8 @@ const HOUR_MS: u64 = 60 * 60 * 1_000;
 pub struct Given {
     /// The transaction.
     pub transaction: Transaction,
+    /// Whether it cannot be refused.
+    pub applies: bool,
     /// At which nodes it waits, as far as they said so and did not crash since.
     holders: BTreeSet<usize>,
     /// Whose durable blocks hold it: no crash of those loses it any more.
@@ -50,26 +52,37 @@ impl Clients {
     }
 
     /// One unit of money for the bank: each transaction that is executed shows in the books.
-    fn next(&mut self, now_ms: u64) -> usize {
-        let number = self.given.len();
-        let created = EPOCH_MS - 12 * HOUR_MS + number as u64;
+    fn money(&mut self, now_ms: u64) -> usize {
         let issue = MoneyIssue {
             currency: "EUR".into(),
             to: MemberId::of(&self.key.public()),
             amount: Minor::new(1),
         };
+        let key = self.key.clone();
+        self.sign(now_ms, &key, Operation::IssueMoney(issue), true)
+    }
+
+    /// An authority's vote. It may come too late, and be refused.
+    pub(super) fn ballot(&mut self, now_ms: u64, key: &Keypair, vote: Operation) -> usize {
+        self.sign(now_ms, key, vote, false)
+    }
+
+    fn sign(&mut self, now_ms: u64, key: &Keypair, operation: Operation, applies: bool) -> usize {
+        let number = self.given.len();
+        let created = EPOCH_MS - 12 * HOUR_MS + number as u64;
         let envelope = Envelope {
             version: TRANSACTION_VERSION,
             network: self.network,
-            signer: self.key.public(),
+            signer: key.public(),
             created_at: Timestamp::new(created),
             expires_at: Timestamp::new(created + 24 * HOUR_MS),
-            operations: vec![Operation::IssueMoney(issue)],
+            operations: vec![operation],
         };
-        let transaction = envelope.sign(&self.key);
+        let transaction = envelope.sign(key);
         self.numbers.insert(transaction.id(), number);
         self.given.push(Given {
             transaction,
+            applies,
             holders: BTreeSet::new(),
             logged: BTreeSet::new(),
             final_ms: None,
@@ -99,6 +112,19 @@ impl Clients {
         }
     }
 
+    /// A node lost its disk, or its place: which transactions have nowhere to wait any more.
+    pub(super) fn left(&mut self, node: usize) -> Vec<usize> {
+        let mut lost = self.crashed(node);
+        for (number, given) in self.given.iter_mut().enumerate() {
+            let was_logged = given.logged.remove(&node);
+            let safe = !given.holders.is_empty() || !given.logged.is_empty();
+            if was_logged && given.final_ms.is_none() && !safe {
+                lost.push(number);
+            }
+        }
+        lost
+    }
+
     /// A node crashed: which transactions have nowhere to wait any more.
     pub(super) fn crashed(&mut self, node: usize) -> Vec<usize> {
         let mut lost = Vec::new();
@@ -121,7 +147,7 @@ impl World {
         if self.now_ms + pause_ms < self.plan.busy_until_ms {
             self.after(pause_ms, Happening::Load);
         }
-        let number = self.clients.next(self.now_ms);
+        let number = self.clients.money(self.now_ms);
         self.tally.transactions += 1;
         self.submit_anywhere(number);
         if self.random.permille(100) {

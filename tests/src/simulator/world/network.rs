@@ -4,8 +4,8 @@
 //! says. What is lost on a stream breaks its connection in the end; until then nothing that was
 //! sent after it gets through either.
 
-use super::{Answer, Happening, Message, Node, Question, World};
-use kerbholz_node::replica::Hello;
+use super::{Happening, Message, Node, World};
+use kerbholz_node::fetch::FetchRequest;
 use std::collections::BTreeMap;
 
 /// Number of a connection between two; another one after each break.
@@ -34,8 +34,9 @@ struct Lane {
     cut_until_ms: u64,
 }
 
+/// A question that has no answer yet.
 #[derive(Clone, Copy, Debug)]
-struct Asked {
+struct Open {
     from: usize,
     to: usize,
     life: u64,
@@ -46,7 +47,7 @@ pub struct Network {
     size: usize,
     pairs: Vec<Pair>,
     lanes: Vec<Lane>,
-    asked: BTreeMap<u64, Asked>,
+    asked: BTreeMap<u64, Open>,
     numbers: u64,
 }
 
@@ -138,7 +139,7 @@ impl World {
         pair.session += 1;
         self.tally.disconnections += 1;
         self.trace.quiet(self.now_ms, one, "loses its connection to", &[other as u64], &[]);
-        let ends = |asked: &Asked| {
+        let ends = |asked: &Open| {
             (asked.from == one && asked.to == other) || (asked.from == other && asked.to == one)
         };
         let asked = self.network.asked.iter().filter(|(_, asked)| ends(asked));
@@ -148,7 +149,7 @@ impl World {
         }
         for (from, to) in [(one, other), (other, one)] {
             if std::mem::take(&mut self.network.lane(from, to).open) {
-                self.parted(from, to);
+                self.peer_down(from, to);
             }
         }
         self.try_later(one, other);
@@ -258,36 +259,32 @@ impl World {
             return;
         }
         match message {
-            Message::Hello { has_of_yours, own_round, commit } => {
+            Message::Hello(hello) => {
                 if !std::mem::replace(&mut self.network.lane(to, from).open, true) {
-                    self.greeted(to, from, |epoch| Hello {
-                        epoch,
-                        commit,
-                        has_of_yours,
-                        own_round,
-                    });
+                    self.peer_up(to, from, hello);
                 }
             }
             Message::Block(block) => self.receive(to, from, block),
             Message::Frame(bytes) => self.receive_bytes(to, from, &bytes),
             Message::Ask(number, question) => {
-                let answer = self.answer(to, &question);
-                self.send(to, from, Message::Answer(number, answer));
+                if let Some(answer) = self.answer(to, from, &question) {
+                    self.send(to, from, Message::Answer(number, answer));
+                }
             }
             Message::Answer(number, answer) => {
                 if self.network.asked.get(&number).is_some_and(|asked| asked.from == to) {
                     self.network.asked.remove(&number);
-                    self.answered(to, from, number, answer);
+                    self.answered(to, number, Some(&answer));
                 }
             }
         }
     }
 
     /// Asks a question; exactly one answer follows, or none in time.
-    pub(super) fn ask(&mut self, from: usize, to: usize, life: u64, question: Question) -> u64 {
+    pub(super) fn ask(&mut self, from: usize, to: usize, life: u64, question: FetchRequest) -> u64 {
         self.network.numbers += 1;
         let number = self.network.numbers;
-        self.network.asked.insert(number, Asked { from, to, life });
+        self.network.asked.insert(number, Open { from, to, life });
         let patience_ms = if self.network.pair(from, to).stands { PATIENCE_MS } else { 1 };
         self.after(patience_ms, Happening::GiveUp { number });
         self.send(from, to, Message::Ask(number, question));
@@ -299,7 +296,7 @@ impl World {
         let Some(asked) = self.network.asked.remove(&number) else { return };
         let is_same = self.authority(asked.from).is_some_and(|asker| asker.life == asked.life);
         if is_same {
-            self.answered(asked.from, asked.to, number, Answer::Nothing);
+            self.answered(asked.from, number, None);
         }
     }
 
