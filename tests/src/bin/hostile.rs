@@ -73,13 +73,21 @@ async fn watch_for(staff: &Staff, honest: &[usize], load: &Load, time: Duration)
     let begin = Instant::now();
     let process = |one: &usize| Meter::of(staff.process(*one).unwrap());
     let mut meters: Vec<Meter> = honest.iter().map(process).collect();
+    let watched = async {
+        let mut ticks = tokio::time::interval(PERIOD);
+        while begin.elapsed() < time {
+            ticks.tick().await;
+            meters.iter_mut().for_each(Meter::read);
+        }
+    };
     let mut finality = Vec::new();
-    let mut ticks = tokio::time::interval(PERIOD);
-    while begin.elapsed() < time {
-        ticks.tick().await;
-        meters.iter_mut().for_each(Meter::read);
-        finality.push(load.order().await);
-    }
+    let ordered = async {
+        while begin.elapsed() < time {
+            finality.push(load.order().await);
+            tokio::time::sleep(PERIOD).await;
+        }
+    };
+    tokio::join!(watched, ordered);
     let log = |one: &usize| std::fs::metadata(staff.log(*one)).map_or(0, |log| log.len());
     Seen { time: begin.elapsed(), meters, finality, log_bytes: honest.iter().map(log).sum() }
 }

@@ -127,6 +127,15 @@ impl Load {
         begin.elapsed()
     }
 
+    /// The same, from the moment in which that client is connected.
+    pub async fn order_by_connected(&self) -> Duration {
+        let client = self.client();
+        client.session.info().await.unwrap();
+        let begin = Instant::now();
+        while !client.issue().await.unwrap() {}
+        begin.elapsed()
+    }
+
     /// Ends, when every client has its last answer: the book.
     pub async fn stop(self) -> Book {
         self.stop.store(true, Ordering::Relaxed);
