@@ -62,6 +62,9 @@ impl NetworkConfig {
 pub struct NetworkLimits {
     /// Events that wait for the driver; when they are full, nothing more is read from peers.
     pub events_max: usize,
+    /// Frames of one authority among them: whatever it sends, the others' frames wait for a few of
+    /// its at most, and take up no more memory.
+    pub frames_waiting_max: usize,
     /// Connections of peers that are not authorities.
     pub connections_max: u32,
     /// Inbound connections that have not proved their identity yet.
@@ -119,6 +122,7 @@ impl Default for NetworkLimits {
     fn default() -> Self {
         Self {
             events_max: 64,
+            frames_waiting_max: 4,
             connections_max: 512,
             connections_pending_max: 64,
             connections_per_peer_max: 4,
@@ -152,6 +156,7 @@ impl NetworkLimits {
     pub(super) fn check(&self) -> Result<(), NetworkError> {
         let at_least = [
             ("events_max", self.events_max, 1),
+            ("frames_waiting_max", self.frames_waiting_max, 1),
             ("queue_frames_max", self.queue_frames_max, 1),
             ("queue_bytes_max", self.queue_bytes_max, Protocol::Blocks.request_max()),
             ("fetches_per_peer_max", self.fetches_per_peer_max, 1),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kerbholz_client::wire::{PeerKey, Protocol};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::queue::{PushError, QueueSender};
 use super::shared::{Shared, lock};
@@ -131,7 +131,17 @@ impl std::fmt::Debug for EventSink {
 
 /// An event on its way to the driver, with what becomes effective when the driver takes it.
 pub(super) enum Signal {
-    Up { peer: PeerKey, resume: Vec<u8>, route: QueueSender },
+    Up {
+        peer: PeerKey,
+        resume: Vec<u8>,
+        route: QueueSender,
+    },
+    /// A frame, and its place among those that one authority may have waiting.
+    Frame {
+        from: PeerKey,
+        bytes: Vec<u8>,
+        place: OwnedSemaphorePermit,
+    },
     Other(NetworkEvent),
 }
 
@@ -153,6 +163,10 @@ impl NetworkEvents {
             Signal::Up { peer, resume, route } => {
                 lock(&self.shared.routes).insert(peer, route);
                 NetworkEvent::PeerUp { peer, resume }
+            }
+            Signal::Frame { from, bytes, place } => {
+                drop(place);
+                NetworkEvent::Frame { from, bytes }
             }
             // A queue closes by itself when its stream ends, whether the driver knows or not.
             Signal::Other(event) => event,

@@ -14,7 +14,7 @@ use libp2p::futures::io::{BufReader, BufWriter};
 use libp2p::futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::swarm::ConnectionId;
 use libp2p::{PeerId, Stream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use super::config::NetworkLimits;
@@ -228,7 +228,10 @@ pub(super) async fn receive(
         Err(_) => return Outcome::Silent(peer),
     }
     let mut reader = BufReader::with_capacity(BUFFER_BYTES, stream);
+    let places = Arc::new(Semaphore::new(limits.frames_waiting_max));
     loop {
+        // Only then read on: what waits here takes no memory, and keeps no other peer waiting.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Outcome::Done };
         let read = frame::read(&mut reader, Protocol::Blocks.request_max());
         match timeout(limits.silence_max, read).await {
             Ok(Ok(Some(bytes))) => {
@@ -236,7 +239,7 @@ pub(super) async fn receive(
                 if bytes.is_empty() {
                     continue;
                 }
-                let frame = Signal::Other(NetworkEvent::Frame { from: key, bytes });
+                let frame = Signal::Frame { from: key, bytes, place };
                 if context.events.send(frame).await.is_err() {
                     return Outcome::Done;
                 }

@@ -248,6 +248,33 @@ async fn an_idle_driver_stops_the_reading() {
 }
 
 #[tokio::test]
+async fn a_flood_of_one_authority_keeps_the_others_waiting_for_few_frames() {
+    let mut committee = Committee::new(3);
+    committee.limits.frames_waiting_max = 4;
+    let mut nodes = committee.mesh().await;
+    let flood: std::sync::Arc<[u8]> = vec![0; Protocol::Blocks.request_max()].into();
+    let received = |nodes: &[Node], from: usize| {
+        nodes[2].handle.stats().peers[&nodes[from].key].bytes_received
+    };
+    let before = [received(&nodes, 0), received(&nodes, 1)];
+    for _ in 0..7 {
+        nodes[0].handle.send(nodes[2].key, flood.clone()).unwrap();
+    }
+    let some = 4 * (flood.len() as u64 + 4);
+    until("a flood", || received(&nodes, 0) >= before[0] + some).await;
+    for _ in 0..10_000 {
+        tokio::task::yield_now().await;
+    }
+    nodes[1].send(nodes[2].key, b"a word");
+    until("a word", || received(&nodes, 1) > before[1]).await;
+    let mut waited = 0;
+    while nodes[2].frame().await.0 == nodes[0].key {
+        waited += 1;
+    }
+    assert!(waited <= 4, "for {waited} frames");
+}
+
+#[tokio::test]
 async fn a_further_connection_of_a_peer_closes_its_oldest() {
     let limits = NetworkLimits { connections_per_peer_max: 2, ..NetworkLimits::default() };
     let mut node = alone(limits).await;
