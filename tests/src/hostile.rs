@@ -1,8 +1,9 @@
 //! A hostile authority: a real key and the node's own network layer in the hands of somebody who wants
 //! the others to run out of memory.
 //!
-//! It makes proper blocks of the rounds as they pass, or nobody would listen to it for long, but of
-//! each several; and between them, as fast as its peers read:
+//! It makes proper blocks of the rounds as they pass, or nobody would listen to it for long: for a
+//! while one of each, which it shows to one peer only, then three of each. Between them, as fast as
+//! its peers read:
 //!
 //! * **far future**: blocks of rounds that nobody will reach;
 //! * **fabricated parents**: blocks near enough to be kept, on blocks that do not exist;
@@ -40,6 +41,8 @@ const QUEUED_MAX: u64 = 3 << 20;
 const BURST: usize = 64;
 /// How long it waits for something to come in when no peer reads on.
 const PAUSE: Duration = Duration::from_millis(1);
+/// How long it makes one block of each round, and then three.
+const PHASE: Duration = Duration::from_secs(15);
 /// Most bytes of an answer to a fetch.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
@@ -82,7 +85,9 @@ impl Hostile {
 
     /// Is hostile until told to stop.
     pub async fn run(mut self, stop: watch::Receiver<bool>) -> Deeds {
+        let begin = Instant::now();
         while !*stop.borrow() {
+            self.forge.set_double(begin.elapsed().as_secs() / PHASE.as_secs() % 2 == 1);
             let until = Instant::now() + PAUSE;
             let mut seen = 0;
             while let Ok(Some(event)) = timeout_at(until, self.events.recv()).await {
@@ -125,7 +130,7 @@ impl Hostile {
                         blocks.push(bytes.to_vec());
                     }
                 }
-                *self.deeds.entry(Trick::BombAnswer).or_default() += blocks.len() as u64;
+                *self.deeds.entry(Trick::Answer).or_default() += blocks.len() as u64;
                 // Who asked may be gone.
                 let _ = reply.send(FetchAnswer::Blocks(blocks).encode());
             }

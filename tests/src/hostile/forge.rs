@@ -23,7 +23,9 @@ const ROUNDS: usize = 8;
 /// What it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trick {
-    /// A block of the round that is due: the first of several.
+    /// A block of the round that is due, if it is a good time: shown to one peer, and not to the rest.
+    Withheld,
+    /// Or one of three of that round.
     Twin,
     /// A block of a round that nobody will reach.
     FarFuture,
@@ -33,8 +35,8 @@ pub enum Trick {
     HeavyFakeParents,
     /// The tip of a chain of those.
     Bomb,
-    /// A block below a tip, as an answer to who asks for it.
-    BombAnswer,
+    /// A block of its own that somebody asked for, such as those below a tip.
+    Answer,
     /// No block at all.
     Noise,
 }
@@ -72,6 +74,7 @@ pub(super) struct Forge {
     remembered: BTreeMap<BlockRef, Vec<u8>>,
     order: VecDeque<BlockRef>,
     step: u64,
+    is_double: bool,
 }
 
 impl Forge {
@@ -91,6 +94,7 @@ impl Forge {
             remembered: BTreeMap::new(),
             order: VecDeque::new(),
             step: 0,
+            is_double: false,
         }
     }
 
@@ -114,7 +118,7 @@ impl Forge {
         self.step += 1;
         self.join_round();
         if let Some(twin) = self.twins.pop() {
-            return (Trick::Twin, twin);
+            return (if self.is_double { Trick::Twin } else { Trick::Withheld }, twin);
         }
         let trick = ORDER[self.step as usize % ORDER.len()];
         let top = self.rounds.keys().next_back().map_or(0, |round| round.0);
@@ -123,14 +127,20 @@ impl Forge {
             Trick::FarFuture => self.on_fakes(Round(top + FAR + self.step), None, 0),
             Trick::FakeParents => self.on_fakes(near, None, 0),
             Trick::HeavyFakeParents => self.on_fakes(near, None, HEAVY_ITEMS),
-            Trick::Bomb | Trick::BombAnswer => return (Trick::Bomb, self.tip(top)),
-            Trick::Noise | Trick::Twin => vec![self.step as u8; 64],
+            Trick::Bomb | Trick::Answer => return (Trick::Bomb, self.tip(top)),
+            Trick::Noise | Trick::Twin | Trick::Withheld => vec![self.step as u8; 64],
         };
         (trick, bytes)
     }
 
-    /// As soon as a quorum has a block in a round, makes one of the next: three of them, on its last
-    /// one. Whichever arrives where, the others must come to terms with it.
+    /// Whether it makes three blocks of each round from now on, or one. Who is caught with two is
+    /// listened to less: the other tricks go farther without.
+    pub(super) fn set_double(&mut self, double: bool) {
+        self.is_double = double;
+    }
+
+    /// As soon as a quorum has a block in a round, makes one of the next, on its last one. Whichever
+    /// arrives where, the others must come to terms with it.
     fn join_round(&mut self) {
         let quorum = self.committee.quorum();
         let ready = self.rounds.iter().rev().find(|(round, blocks)| {
@@ -140,13 +150,14 @@ impl Forge {
         let Some((round, blocks)) = ready else { return };
         let others: Vec<BlockRef> = blocks.values().copied().collect();
         let round = Round(round.0 + 1);
-        for twin in 0..3 {
+        let twins = if self.is_double { 3 } else { 1 };
+        for twin in 0..twins {
             let payload = if round.0 > 1 { vec![vec![twin; 200]] } else { Vec::new() };
             let parents = [&[self.last][..], &others].concat();
             let block = self.sign(round, parents, payload, u64::from(twin));
             self.remember(&block);
             self.twins.push(block.bytes().to_vec());
-            if twin == 2 {
+            if twin + 1 == twins {
                 self.last = block.reference();
             }
         }
