@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use kerbholz_consensus::{AuthorityIndex, BlockRef, Round};
+use kerbholz_consensus::{AuthorityIndex, AuthoritySet, BlockRef, Round};
 
 use super::super::directory::numbered_name;
 use super::super::error::{At, StorageError};
@@ -52,6 +52,11 @@ impl Index {
             (Some(low), Some(high)) => (low, high),
             _ => (1, 0),
         }
+    }
+
+    /// Whose blocks there are.
+    pub(super) fn authors(&self) -> AuthoritySet {
+        self.blocks.keys().map(|(author, ..)| *author).collect()
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {

@@ -80,7 +80,7 @@ impl Segments {
     fn admit(&mut self, first: u64, trailer: Trailer) {
         self.last_commit = trailer.last;
         let epoch = self.epoch();
-        self.closed.push(Closed { first, epoch, trailer });
+        self.closed.push(Closed::new(first, epoch, trailer));
     }
 
     /// Takes in the epoch that begins with a segment, if one does.

@@ -4,8 +4,10 @@ mod certified;
 
 use super::*;
 use crate::storage::append::testing::Disk;
+use crate::storage::frame::FRAME_HEADER;
 use crate::storage::testing::{OWN, World, copy, files, flip, genesis, truncate, world};
-use std::fs;
+use crate::storage::{RawBlock, StoredCommit};
+use kerbholz_consensus::{AuthorityIndex, BlockRef, Round};
 use std::path::Path;
 use std::sync::atomic::Ordering::SeqCst;
 

@@ -109,9 +109,12 @@ proptest! {
                 round.0
             })
         };
-        let there = (1..=12).filter(|round| !left_out[*round as usize - 1]);
-        prop_assert_eq!(of(1), there.max().filter(|round| *round > above));
+        let there = || (1..=12).filter(|round| !left_out[*round as usize - 1]);
+        prop_assert_eq!(of(1), there().max().filter(|round| *round > above));
         prop_assert_eq!(of(0), Some(12).filter(|round| *round > above));
+        prop_assert_eq!(of(2), None);
+        // Once more, now that it is known who is where.
+        prop_assert_eq!(of(1), there().max().filter(|round| *round > above));
         prop_assert_eq!(of(2), None);
     }
 }
