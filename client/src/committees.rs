@@ -155,6 +155,16 @@ impl Committees {
         self.known.last().expect("a first committee")
     }
 
+    /// The newest committee known, as the ledger decided it.
+    pub fn row(&self) -> &CommitteeRow {
+        &self.newest().row
+    }
+
+    /// The committee of an epoch as the ledger decided it, if it is known.
+    pub fn row_of(&self, epoch: Epoch) -> Option<&CommitteeRow> {
+        Some(&self.known.get(usize::try_from(epoch.get()).ok()?)?.row)
+    }
+
     /// The committee of an epoch, if it is known.
     pub fn of_epoch(&self, epoch: Epoch) -> Option<&Committee> {
         let known = self.known.get(usize::try_from(epoch.get()).ok()?)?;

@@ -1,7 +1,9 @@
 //! What a client must know of a network: the genesis, and where its authorities listen.
 //!
 //! Both are files in one folder, `genesis.json` (agreed on, hashed into the network's id) and
-//! `addresses.json` (changes with every move of a machine, proves nothing).
+//! `addresses.json` (changes with every move of a machine, proves nothing). `committee.json` remembers
+//! who came after the authorities of the genesis; whoever writes it has proved it
+//! ([`crate::committees`]).
 
 use kerbholz_consensus::{CommitDigest, Committee, CommitteeConfig, CommitteeError, PublicKey};
 use kerbholz_ledger::committee::Authority;
@@ -17,7 +19,9 @@ use std::path::{Path, PathBuf};
 pub const GENESIS_FILE: &str = "genesis.json";
 /// File name of the addresses in a network's folder.
 pub const ADDRESSES_FILE: &str = "addresses.json";
-/// Most bytes of either file.
+/// File name of the newest committee that is known, in a network's folder.
+pub const COMMITTEE_FILE: &str = "committee.json";
+/// Most bytes of each file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// A network to talk to.
@@ -26,6 +30,18 @@ pub struct Network {
     genesis: Genesis,
     id: NetworkId,
     addresses: BTreeMap<String, Vec<Multiaddr>>,
+    authorities: Vec<Contact>,
+}
+
+/// An authority to talk to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// Its name.
+    pub name: String,
+    /// Its key.
+    pub key: kerbholz_ledger::keys::PublicKey,
+    /// Where it listens.
+    pub addresses: Vec<Multiaddr>,
 }
 
 /// Why a network's files cannot be used.
@@ -75,11 +91,31 @@ impl Network {
         addresses: BTreeMap<String, Vec<Multiaddr>>,
     ) -> Result<Self, GenesisError> {
         genesis.validate()?;
-        let id = genesis.network();
-        Ok(Self { genesis, id, addresses })
+        Ok(Self::of(genesis, addresses, None))
     }
 
-    /// Reads `genesis.json` and `addresses.json` of a folder.
+    fn of(
+        genesis: Genesis,
+        addresses: BTreeMap<String, Vec<Multiaddr>>,
+        known: Option<CommitteeRow>,
+    ) -> Self {
+        let committee = known.unwrap_or_else(|| genesis.committee());
+        // What the folder's owner says of an address counts more than what was once voted on.
+        let reached = |one: &Authority| match addresses.get(&one.name) {
+            Some(addresses) => addresses.clone(),
+            None => one.addresses.iter().filter_map(|address| address.parse().ok()).collect(),
+        };
+        let contact = |one: Authority| {
+            let addresses = reached(&one);
+            Contact { name: one.name, key: one.key, addresses }
+        };
+        let contacts = committee.authorities.into_iter().map(contact);
+        let authorities = contacts.filter(|contact| !contact.addresses.is_empty()).collect();
+        let id = genesis.network();
+        Self { genesis, id, addresses, authorities }
+    }
+
+    /// Reads `genesis.json`, `addresses.json` and, if there is one, `committee.json` of a folder.
     ///
     /// # Errors
     /// [`NetworkFileError`] names the file and what is wrong with it.
@@ -93,8 +129,9 @@ impl Network {
                 return Err(NetworkFileError::NoAddress { path, name: authority.name.clone() });
             }
         }
-        let id = genesis.network();
-        Ok(Self { genesis, id, addresses })
+        let known = folder.join(COMMITTEE_FILE);
+        let known = if known.exists() { Some(read_json(&known)?) } else { None };
+        Ok(Self::of(genesis, addresses, known))
     }
 
     /// The genesis.
@@ -107,7 +144,13 @@ impl Network {
         self.id
     }
 
-    /// Where an authority listens, by its name in the genesis.
+    /// The authorities to talk to: those of the newest committee that is known here, of whom an
+    /// address is known. A position in this list is what sessions call an authority by.
+    pub fn authorities(&self) -> &[Contact] {
+        &self.authorities
+    }
+
+    /// Where an authority listens, by its name in the addresses' file.
     pub fn addresses(&self, authority: &str) -> &[Multiaddr] {
         self.addresses.get(authority).map_or(&[], Vec::as_slice)
     }
@@ -182,3 +225,6 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, NetworkFi
     let text = std::fs::read_to_string(path).map_err(read)?;
     serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

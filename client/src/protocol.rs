@@ -1,12 +1,13 @@
 //! What a client asks a node, and what the node answers: the bytes inside the frames of
 //! [`crate::wire`], in the ledger's canonical encoding.
 
+use crate::committees::EpochEnd;
 use crate::evidence::{Accusation, Offender};
 use crate::receipt::Receipt;
 use kerbholz_ledger::codec::{self, DecodeError};
 use kerbholz_ledger::id::{MemberId, TransactionId};
 use kerbholz_ledger::keys::PublicKey;
-use kerbholz_ledger::quantity::{CommitIndex, Timestamp};
+use kerbholz_ledger::quantity::{CommitIndex, Epoch, Timestamp};
 use kerbholz_ledger::rejection::Code;
 use kerbholz_ledger::rows::{Row, TransactionRow};
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,11 @@ pub enum Request {
         /// Which of those that the node keeps, from 0.
         number: u32,
     },
+    /// How epochs ended, and with it who the authorities are.
+    Epochs {
+        /// From which epoch on.
+        from: Epoch,
+    },
 }
 
 /// What a node answers.
@@ -107,6 +113,9 @@ pub enum Answer {
     /// The evidence; `None` if the node does not keep so much, or the end of an epoch before it is
     /// not provable yet.
     Accusation(Option<Box<Accusation>>),
+    /// How the epochs from the one asked for on ended, in order: as many as fit. None if that has not
+    /// ended, or it cannot be proved yet.
+    Epochs(Vec<EpochEnd>),
 }
 
 /// Why a node does not do what it was asked.

@@ -46,7 +46,7 @@ struct Inner {
     network: Network,
     key: Keypair,
     connection: Connection,
-    /// Index in the genesis of the authority that the connection lists first.
+    /// Index in [`Network::authorities`] of the authority that the connection lists first.
     first: usize,
     /// The newest commit whose effects this client has seen.
     seen: AtomicU64,
@@ -115,16 +115,14 @@ impl Session {
         key: &Keypair,
         timeouts: Timeouts,
     ) -> Result<Self, ClientError> {
-        let genesis = network.genesis();
-        let count = genesis.authorities.len();
+        let contacts = network.authorities();
+        let count = contacts.len();
         // Sessions spread over the authorities by their keys, or all would ask the first one.
         let first = usize::from(key.public().as_bytes()[0]) % count.max(1);
         let authority = |position: usize| {
-            let authority = &genesis.authorities[(first + position) % count];
-            Authority {
-                key: PeerKey(*authority.key.as_bytes()),
-                addresses: network.addresses(&authority.name).to_vec(),
-            }
+            let contact = &contacts[(first + position) % count];
+            let key = PeerKey(*contact.key.as_bytes());
+            Authority { key, addresses: contact.addresses.clone() }
         };
         let authorities = (0..count).map(authority).collect();
         let mut config = ConnectionConfig::new(key.seed(), *network.id().as_bytes(), authorities);

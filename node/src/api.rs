@@ -102,6 +102,7 @@ impl Service {
             Request::Receipt { id, wait_ms } => self.receipt(id, until(wait_ms)).await,
             Request::Info => Ok(Answer::Info(block_in_place(|| self.info()))),
             Request::Offenders => Ok(Answer::Offenders(block_in_place(|| self.offenders()))),
+            Request::Epochs { from } => block_in_place(|| page::epochs(&*self.rows, from)),
             Request::Accusation { key, number } => {
                 block_in_place(|| self.accusation(key, number)).map(Answer::Accusation)
             }

@@ -146,17 +146,21 @@ pub fn closed_write(rows: &dyn Read, checkpoint: &Checkpoint) -> Result<Option<W
 /// # Errors
 /// [`ReadError`] when the storage fails.
 pub fn epoch_ends(rows: &dyn Read, before: Epoch) -> Result<Option<Vec<EpochEnd>>, ReadError> {
-    let mut ends = Vec::new();
-    for epoch in 0..before.get() {
-        let epoch = epoch.to_be_bytes();
-        let checkpoint: Option<Checkpoint> = read(rows, &key(CLOSED, &epoch))?;
-        let ended: Option<Ended> = read(rows, &key(ENDED, &epoch))?;
-        let (Some(checkpoint), Some(ended)) = (checkpoint, ended) else { return Ok(None) };
-        let Some(vote) = receivable(rows, ended.transaction)? else { return Ok(None) };
-        let proof = Proof::of(rows, vote.executed, None, ended.leaves)?;
-        ends.push(EpochEnd { proof, checkpoint });
-    }
-    Ok(Some(ends))
+    (0..before.get()).map(|epoch| epoch_end(rows, Epoch::new(epoch))).collect()
+}
+
+/// The proof of how an epoch ended; `None` when it has not, or its checkpoint is not there yet.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails.
+pub fn epoch_end(rows: &dyn Read, epoch: Epoch) -> Result<Option<EpochEnd>, ReadError> {
+    let epoch = epoch.get().to_be_bytes();
+    let checkpoint: Option<Checkpoint> = read(rows, &key(CLOSED, &epoch))?;
+    let ended: Option<Ended> = read(rows, &key(ENDED, &epoch))?;
+    let (Some(checkpoint), Some(ended)) = (checkpoint, ended) else { return Ok(None) };
+    let Some(vote) = receivable(rows, ended.transaction)? else { return Ok(None) };
+    let proof = Proof::of(rows, vote.executed, None, ended.leaves)?;
+    Ok(Some(EpochEnd { proof, checkpoint }))
 }
 
 /// The row of the newest checkpoint.

@@ -1,6 +1,7 @@
 //! The SDK's session against authorities that answer what a script says.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use kerbholz_client::committees::EpochEnd;
 use kerbholz_client::ledger::execute::Executed;
 use kerbholz_client::ledger::genesis::{
     GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisMember,
@@ -8,12 +9,12 @@ use kerbholz_client::ledger::genesis::{
 use kerbholz_client::ledger::id::{Digest, TransactionId};
 use kerbholz_client::ledger::keys::Keypair;
 use kerbholz_client::ledger::log::Inclusion;
-use kerbholz_client::ledger::quantity::{CommitIndex, Timestamp};
+use kerbholz_client::ledger::quantity::{CommitIndex, Epoch, Timestamp};
 use kerbholz_client::ledger::receipt::Proof;
 use kerbholz_client::ledger::rejection::Code;
 use kerbholz_client::ledger::rows::TransactionRow;
 use kerbholz_client::protocol::{Answer, Call, Refusal, Request};
-use kerbholz_client::receipt::Receipt;
+use kerbholz_client::receipt::{Receipt, ReceiptError};
 use kerbholz_client::{ClientError, Network, Session};
 use kerbholz_consensus::{Checkpoint, CommitDigest, Statement};
 use kerbholz_node::network::{self, NetworkConfig, NetworkEvent, NetworkHandle};
@@ -158,22 +159,42 @@ async fn keys_that_did_not_fit_into_an_answer_are_asked_for_again() {
     assert_eq!(rows, [None, None, None]);
 }
 
+/// A proof of transaction 9 that nobody has signed.
+fn unproved() -> (Proof, Checkpoint) {
+    let (id, writes) = (TransactionId::new([9; 32]), Vec::new());
+    let proof = Proof {
+        executed: Executed { id, leaf: 0, result: Ok(()), writes },
+        transaction: None,
+        inclusion: Inclusion { leaf: 0, leaves: 1, path: Vec::new() },
+    };
+    let statement = Statement {
+        index: 1,
+        commit_digest: CommitDigest::NONE,
+        log_root: [0; 32],
+        state_digest: [0; 32],
+    };
+    (proof, Checkpoint { statement, signatures: Vec::new() })
+}
+
+#[tokio::test]
+async fn a_committee_is_not_taken_from_an_authoritys_word() {
+    let none = |_, _: &Request| Answer::Epochs(Vec::new());
+    let stage_of_none = stage([none, none]).await;
+    let committees = stage_of_none.session.committees().await.unwrap();
+    assert_eq!(committees.row(), &genesis().committee());
+    assert_eq!(stage_of_none.asked(0), [Request::Epochs { from: Epoch::ZERO }]);
+    let forged = |_, _: &Request| {
+        let (proof, checkpoint) = unproved();
+        Answer::Epochs(vec![EpochEnd { proof, checkpoint }])
+    };
+    let error = stage([forged, forged]).await.session.committees().await.unwrap_err();
+    assert!(matches!(error, ClientError::BadReceipt(ReceiptError::EpochEnd { epoch: 0, .. })));
+}
+
 #[tokio::test]
 async fn a_receipt_of_something_else_is_none() {
     let other = |_, _: &Request| {
-        let (id, writes) = (TransactionId::new([9; 32]), Vec::new());
-        let proof = Proof {
-            executed: Executed { id, leaf: 0, result: Ok(()), writes },
-            transaction: None,
-            inclusion: Inclusion { leaf: 0, leaves: 1, path: Vec::new() },
-        };
-        let statement = Statement {
-            index: 1,
-            commit_digest: CommitDigest::NONE,
-            log_root: [0; 32],
-            state_digest: [0; 32],
-        };
-        let checkpoint = Checkpoint { statement, signatures: Vec::new() };
+        let (proof, checkpoint) = unproved();
         Answer::Receipt(Box::new(Receipt { epochs: Vec::new(), proof, checkpoint }))
     };
     let stage = stage([other, other]).await;

@@ -1,7 +1,10 @@
 //! What authorities do with a session: vote on their committee, and see how the votes stand.
 
-use super::{Applied, Session};
+use super::{Applied, Session, unexpected};
+use crate::committees::Committees;
 use crate::error::ClientError;
+use crate::protocol::{Answer, Request};
+use crate::receipt::ReceiptError;
 use kerbholz_ledger::committee::{CommitteeChange, CommitteeVote};
 use kerbholz_ledger::keys::Keypair;
 use kerbholz_ledger::memory::Memory;
@@ -22,7 +25,33 @@ impl Session {
         self.row(key(Table::Ledger, &[])).await?.ok_or(ClientError::BadAnswer)
     }
 
-    /// The present committee.
+    /// The committees from the genesis on, each proved by the one before it: nothing of it rests on
+    /// the word of the authority that answers. The newest may be missing for the moment between the
+    /// vote that decided it and the checkpoint that proves this.
+    ///
+    /// # Errors
+    /// [`ClientError::BadReceipt`] when the end of an epoch does not verify.
+    pub async fn committees(&self) -> Result<Committees, ClientError> {
+        let genesis = self.network().genesis();
+        let mut committees = Committees::of_genesis(genesis).map_err(ReceiptError::from)?;
+        loop {
+            let from = committees.epoch();
+            let ends = match self.call(Request::Epochs { from }).await? {
+                Answer::Epochs(ends) => ends,
+                other => return Err(unexpected(other)),
+            };
+            if ends.is_empty() {
+                return Ok(committees);
+            }
+            for end in &ends {
+                let epoch = committees.epoch().get();
+                let unproved = |source| ReceiptError::EpochEnd { epoch, source };
+                committees.advance(end).map_err(unproved)?;
+            }
+        }
+    }
+
+    /// The present committee, as the ledger of the authority that answers has it.
     ///
     /// # Errors
     /// As [`Session::ledger`].

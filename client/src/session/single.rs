@@ -51,7 +51,7 @@ impl Session {
         request: Request,
     ) -> Result<Answer, ClientError> {
         let call = Call { after: CommitIndex::ZERO, request }.encode();
-        let count = self.network().genesis().authorities.len();
+        let count = self.network().authorities().len();
         let position = (authority + count - self.inner.first % count) % count;
         let answer = self.inner.connection.request_at(position, call).await?;
         decode(&answer.bytes)

@@ -1,6 +1,9 @@
 //! Rows in one answer: as many as fit, so that whoever asks on comes to the end; a refusal where
 //! not even the first one does.
 
+use crate::index;
+use kerbholz_client::ledger::codec;
+use kerbholz_client::ledger::quantity::Epoch;
 use kerbholz_client::ledger::rows::{Read, ReadError, Row};
 use kerbholz_client::protocol::{Answer, KEYS_MAX, ROWS_MAX, Refusal};
 
@@ -26,6 +29,21 @@ pub(super) fn get(rows: &dyn Read, keys: &[Vec<u8>]) -> Result<Answer, ReadError
     }
     let none_fits = values.is_empty() && !keys.is_empty();
     Ok(if none_fits { Answer::Refused(Refusal::BadRequest) } else { Answer::Rows(values) })
+}
+
+/// How epochs ended, from one on.
+pub(super) fn epochs(rows: &dyn Read, from: Epoch) -> Result<Answer, ReadError> {
+    let (mut ends, mut bytes, mut epoch) = (Vec::new(), 0, from);
+    while let Some(end) = index::epoch_end(rows, epoch)? {
+        bytes += codec::encode(&end).len();
+        if bytes > ROW_BYTES_MAX && !ends.is_empty() {
+            break;
+        }
+        ends.push(end);
+        let Some(next) = epoch.checked_add(Epoch::new(1)) else { break };
+        epoch = next;
+    }
+    Ok(Answer::Epochs(ends))
 }
 
 /// A page of rows by prefix.

@@ -7,6 +7,7 @@ use super::network::PaceArg;
 use super::output::{Report, table};
 use clap::{Args, Subcommand};
 use kerbholz_client::Session;
+use kerbholz_client::committees::Committees;
 use kerbholz_client::ledger::committee::{Authority, Candidate, CommitteeChange, quorum};
 use kerbholz_client::ledger::keys::{Keypair, PublicKey};
 use kerbholz_client::ledger::quantity::Epoch;
@@ -17,6 +18,7 @@ use kerbholz_node::network::Multiaddr;
 use kerbholz_node::setup::{NewAuthority, authority_folder, read_candidate};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What can be done about authorities.
 #[derive(Subcommand)]
@@ -103,11 +105,16 @@ pub async fn run(context: &Context, command: AuthorityCommand) -> Result<Report,
 
 async fn list(context: &Context, epoch: Option<u64>) -> Result<Report, CliError> {
     let session = context.reader()?;
-    let committee = match epoch {
-        Some(epoch) => session.committee_of(Epoch::new(epoch)).await?,
-        None => session.committee().await?,
-    };
+    let committees = proved(&session).await?;
     context.keep_seen(&session);
+    context.keep_committee(committees.row())?;
+    let committee = match epoch {
+        Some(epoch) => {
+            let missing = || CliError::Usage(format!("epoch {epoch} has not begun"));
+            committees.row_of(Epoch::new(epoch)).ok_or_else(missing)?
+        }
+        None => committees.row(),
+    };
     let network = session.network();
     // Where those of the genesis listen is said in a file beside it.
     let addresses = |one: &Authority| match one.addresses.is_empty() {
@@ -121,7 +128,8 @@ async fn list(context: &Context, epoch: Option<u64>) -> Result<Report, CliError>
     let (epoch, size) = (committee.epoch.get(), committee.authorities.len());
     let quorum = quorum(size);
     let text = format!(
-        "{}\n\nEpoch {epoch}, decided in commit {}. {quorum} of {size} decide.",
+        "{}\n\nEpoch {epoch}, decided in commit {}, proved from the genesis on. {quorum} of {size} \
+         decide.",
         table(&["authority", "key", "addresses"], rows.collect(), &[]),
         committee.decided_in.get(),
     );
@@ -134,6 +142,22 @@ async fn list(context: &Context, epoch: Option<u64>) -> Result<Report, CliError>
         "authorities": documents.collect::<Vec<Value>>(),
     });
     Ok(Report::new(text, json))
+}
+
+/// The committees as far as they are proved: up to the present one, if that is so in a moment.
+async fn proved(session: &Session) -> Result<Committees, CliError> {
+    /// A decision is proved by the checkpoint of its commit.
+    const ATTEMPTS: usize = 50;
+    const PAUSE: Duration = Duration::from_millis(100);
+    let mut committees = session.committees().await?;
+    for _ in 0..ATTEMPTS {
+        if committees.epoch() >= session.ledger().await?.epoch {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+        committees = session.committees().await?;
+    }
+    Ok(committees)
 }
 
 fn new(context: &Context, args: NewArgs) -> Result<Report, CliError> {

@@ -4,7 +4,9 @@ use super::Global;
 use super::error::CliError;
 use kerbholz_client::connection::Timeouts;
 use kerbholz_client::ledger::keys::Keypair;
-use kerbholz_client::ledger::quantity::CommitIndex;
+use kerbholz_client::ledger::quantity::{CommitIndex, Epoch};
+use kerbholz_client::ledger::rows::CommitteeRow;
+use kerbholz_client::network::COMMITTEE_FILE;
 use kerbholz_client::{Machine, Meter, Network, Organisation, Publisher, Session};
 use kerbholz_node::files;
 use kerbholz_node::setup::member_key;
@@ -121,6 +123,23 @@ impl Context {
     /// As [`Self::machine`].
     pub async fn publisher(&self, name: &str) -> Result<Publisher, CliError> {
         Ok(Publisher::over(self.session_of(Some(name))?).await?)
+    }
+
+    /// Keeps a committee that was proved, so that the next command finds the authorities.
+    ///
+    /// # Errors
+    /// [`CliError::File`].
+    pub fn keep_committee(&self, committee: &CommitteeRow) -> Result<(), CliError> {
+        let path = self.dir.join(COMMITTEE_FILE);
+        // What cannot be read is replaced by what was proved; that of the genesis needs no file.
+        let kept = files::read_text(&path).ok();
+        let kept = kept.and_then(|text| serde_json::from_str::<CommitteeRow>(&text).ok());
+        if kept.map_or(Epoch::ZERO, |kept| kept.epoch) >= committee.epoch {
+            return Ok(());
+        }
+        let text = serde_json::to_string_pretty(committee)
+            .map_err(|error| CliError::Other(error.to_string()))?;
+        Ok(files::write(&path, format!("{text}\n").as_bytes(), false)?)
     }
 
     /// Keeps how far a session has seen, for the next command.

@@ -53,7 +53,7 @@ struct Witness {
 
 /// Asks everybody. An error only if nobody answers.
 async fn witnesses(session: &Session) -> Result<(Vec<Witness>, Vec<String>), CliError> {
-    let names = session.network().genesis().authorities.iter().map(|one| one.name.clone());
+    let names = session.network().authorities().iter().map(|one| one.name.clone());
     let asked = names.enumerate().map(|(position, name)| {
         let session = session.clone();
         let answer = tokio::spawn(async move { session.offenders_of(position).await });

@@ -189,7 +189,7 @@ pub fn log(json: bool, otherwise: &str) {
 pub async fn status(context: &Context) -> Result<Report, CliError> {
     let session = context.reader()?;
     let names: Vec<String> =
-        session.network().genesis().authorities.iter().map(|one| one.name.clone()).collect();
+        session.network().authorities().iter().map(|one| one.name.clone()).collect();
     let mut answers = Vec::new();
     for index in 0..names.len() {
         let session = session.clone();
