@@ -132,6 +132,7 @@ impl Executor {
             }
         };
         executor.catch_up(&epochs, applied)?;
+        executor.restore_closings(&epochs)?;
         executor.next = executor.decided_next()?;
         Ok(executor)
     }

@@ -137,8 +137,21 @@ pub fn closed_write(rows: &dyn Read, checkpoint: &Checkpoint) -> Result<Option<W
     if committee.decided_in.get() != checkpoint.statement.index {
         return Ok(None);
     }
+    Ok(Some(closing_write(epoch, checkpoint)))
+}
+
+/// The row of the checkpoint that closed this epoch.
+pub fn closing_write(epoch: Epoch, checkpoint: &Checkpoint) -> Write {
     let key = key(CLOSED, &epoch.get().to_be_bytes());
-    Ok(Some(Write { key, value: Some(codec::encode(checkpoint)) }))
+    Write { key, value: Some(codec::encode(checkpoint)) }
+}
+
+/// Whether the checkpoint that closed this epoch is among the rows.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails.
+pub fn is_closed(rows: &dyn Read, epoch: Epoch) -> Result<bool, ReadError> {
+    Ok(rows.get(&key(CLOSED, &epoch.get().to_be_bytes()))?.is_some())
 }
 
 /// The proof of how each epoch before this one ended; `None` when a checkpoint is not there yet.

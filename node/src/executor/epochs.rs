@@ -5,8 +5,10 @@
 //! between leaves a state that is an epoch ahead of the ledger, which says the same again.
 
 use super::{ExecuteError, Executor, lock};
+use crate::index;
 use crate::replica::{Done, NextEpoch};
-use crate::storage::LedgerEntry;
+use crate::storage::{Epoch, LedgerEntry, Limits};
+use kerbholz_client::ledger::quantity as ledger;
 use kerbholz_client::ledger::query;
 use kerbholz_client::ledger::rows::{CommitteeRow, ReadError};
 use kerbholz_consensus::{Base, Checkpoint, Committee, CommitteeConfig, PublicKey, Timestamp};
@@ -26,6 +28,28 @@ impl Executor {
     /// Index of the last commit before the present epoch.
     pub(super) fn base(&self) -> u64 {
         lock(&self.storage).epochs().last().map_or(0, |epoch| epoch.base)
+    }
+
+    /// Keeps how each epoch was closed, where a state that was made anew does not say it.
+    pub(super) fn restore_closings(&self, epochs: &[Epoch]) -> Result<(), ExecuteError> {
+        /// The first checkpoint behind the commit before is the closing one.
+        const ONE: Limits = Limits { commits: 1, bytes: 0 };
+        let mut storage = lock(&self.storage);
+        let mut writes = Vec::new();
+        for (before, epoch) in epochs.iter().zip(epochs.iter().skip(1)) {
+            let closed = ledger::Epoch::new(before.number());
+            if index::is_closed(&*self.rows, closed)? {
+                continue;
+            }
+            let certified = storage.certified(epoch.base.saturating_sub(1), ONE)?;
+            let closing = certified.map(|(_, checkpoint)| checkpoint);
+            let closing = closing.filter(|closing| closing.statement.index == epoch.base);
+            writes.extend(closing.map(|closing| index::closing_write(closed, &closing)));
+        }
+        if !writes.is_empty() {
+            storage.apply(self.progress.borrow().commit, &writes)?;
+        }
+        Ok(())
     }
 
     /// Begins the next epoch, in the ledger first. Nothing, if the epoch was not closed.

@@ -1,8 +1,11 @@
 //! Networks of several replicas: what waits survives restarts, and committees change.
 
 use super::world::{World, ledger_key};
+use crate::executor::lock;
+use crate::index;
 use crate::mempool::NotTaken;
-use kerbholz_client::ledger::committee::CommitteeChange;
+use kerbholz_client::committees::Committees;
+use kerbholz_client::ledger::committee::{Authority, CommitteeChange};
 use kerbholz_client::ledger::id::MemberId;
 use kerbholz_client::ledger::operation::{MoneyIssue, Operation};
 use kerbholz_client::ledger::quantity::Minor;
@@ -127,6 +130,43 @@ fn what_waits_at_the_end_of_an_epoch_is_ordered_in_the_next() {
     });
     world.agree();
     assert!(world.nodes.values().all(|node| node.replica.waiting() == 0));
+}
+
+/// The committees that a node can prove to who knows the genesis, by name.
+fn proved(world: &World, seed: usize) -> Vec<Vec<String>> {
+    let rows = lock(&world.disks[&seed]).rows();
+    let mut known = Committees::of_genesis(&world.genesis).unwrap();
+    let mut committees = vec![known.authorities().to_vec()];
+    while let Some(end) = index::epoch_end(&*rows, known.epoch()).unwrap() {
+        known.advance(&end).unwrap();
+        committees.push(known.authorities().to_vec());
+    }
+    let names = |authorities: Vec<Authority>| authorities.into_iter().map(|one| one.name).collect();
+    committees.into_iter().map(names).collect()
+}
+
+#[test]
+fn every_node_can_prove_its_committees_also_with_a_state_made_anew() {
+    let mut world = World::running(&[1, 2, 3, 4]);
+    let change = CommitteeChange::Remove(ledger_key(4));
+    world.vote(&[1, 2, 3], &change);
+    world.run_until("an epoch ends", |world| all_sign(world, &[1, 2, 3], 1));
+    let replace = CommitteeChange::Replace { key: ledger_key(1), by: world.candidate(4) };
+    world.vote(&[1, 2, 3], &replace);
+    world.run_until("another one", |world| all_sign(world, &[2, 3, 4], 2));
+    goes_on(&mut world, 2, 3, &[1, 2, 3, 4]);
+    let expected = [
+        vec!["authority-1", "authority-2", "authority-3", "authority-4"],
+        vec!["authority-1", "authority-2", "authority-3"],
+        vec!["authority-4", "authority-2", "authority-3"],
+    ];
+    for seed in [1, 2, 3, 4] {
+        assert_eq!(proved(&world, seed), expected, "node {seed}");
+    }
+    // Far behind the ends of both epochs: their checkpoints are read from the ledger.
+    world.cut(2);
+    world.start(2);
+    assert_eq!(proved(&world, 2), expected);
 }
 
 /// Crashes of every node, at every step between the votes and the orders of the next epoch.

@@ -5,7 +5,7 @@ use crate::executor::{Executor, lock};
 use crate::executor::{Job, SharedStorage};
 use crate::fetch::{Asked, FetchRequest};
 use crate::replica::{Done, Opened, Replica, Start};
-use crate::storage::MemoryStorage;
+use crate::storage::{MemoryStorage, Plug};
 use kerbholz_client::ledger::committee::{Candidate, CommitteeChange, CommitteeVote};
 use kerbholz_client::ledger::genesis::{
     GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisMember,
@@ -47,6 +47,7 @@ pub(super) struct World {
     pub(super) now_ms: u64,
     pub(super) nodes: BTreeMap<usize, Node>,
     pub(super) disks: BTreeMap<usize, SharedStorage>,
+    plugs: BTreeMap<usize, Plug>,
     pub(super) sign_after: Option<Round>,
     messages: VecDeque<(usize, Message)>,
 }
@@ -87,6 +88,7 @@ impl World {
             now_ms: 0,
             nodes: BTreeMap::new(),
             disks: BTreeMap::new(),
+            plugs: BTreeMap::new(),
             sign_after: None,
             messages: VecDeque::new(),
         };
@@ -106,6 +108,7 @@ impl World {
     }
 
     fn disk(&mut self, seed: usize, disk: MemoryStorage) {
+        self.plugs.insert(seed, disk.plug());
         self.disks.insert(seed, Arc::new(Mutex::new(Box::new(disk))));
     }
 
@@ -148,6 +151,12 @@ impl World {
         self.messages.retain(|(to, _)| *to != seed);
         let others: Vec<usize> = self.nodes.keys().copied().collect();
         others.into_iter().for_each(|other| self.close(other, seed));
+    }
+
+    /// Stops a node as a power cut would: its state was never synced, and is to be made anew.
+    pub(super) fn cut(&mut self, seed: usize) {
+        self.stop(seed);
+        self.plugs[&seed].pull();
     }
 
     /// Every stream to and from a node begins anew, where both sides want one.
