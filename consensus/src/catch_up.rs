@@ -125,6 +125,11 @@ impl CatchUp {
         self.progress = now;
     }
 
+    /// Whether nothing was committed for long, though an idle network commits now and then.
+    pub fn is_stalled(&self, now: Instant) -> bool {
+        now > self.progress.plus_ms(2 * self.heartbeat_ms)
+    }
+
     /// A peer is gone, and with it what it was asked.
     pub fn disconnect(&mut self, peer: AuthorityIndex) {
         self.asked.remove(&peer);

@@ -14,6 +14,9 @@ use crate::{
     types::{AuthorityIndex, Instant, Round},
 };
 
+/// For how many pauses more answers than are needed are waited for.
+const PATIENCE_PAUSES: u64 = 5;
+
 /// Who was asked, and what they said.
 #[derive(Debug)]
 pub(crate) struct LostLog {
@@ -27,20 +30,27 @@ pub(crate) struct LostLog {
     /// Who failed is not asked again before.
     due: BTreeMap<AuthorityIndex, Instant>,
     sign_after: Option<Round>,
+    /// Since when enough have answered.
+    enough: Option<Instant>,
 }
 
 impl LostLog {
-    /// Asks until `2f + 1` others have answered, or all if there are fewer.
+    /// Asks until `2f + 1` others have answered, or all if there are fewer. Without faults to
+    /// tolerate all must: a single one may have our newest block, and none lies.
     pub fn new(committee: &Committee, parameters: &Parameters, sign_after: Option<Round>) -> Self {
         let faulty_max = committee.faulty_max();
         Self {
             faulty_max,
-            answers_needed: (2 * faulty_max + 1).min(committee.size() - 1),
+            answers_needed: match faulty_max {
+                0 => committee.size() - 1,
+                f => (2 * f + 1).min(committee.size() - 1),
+            },
             pause_ms: 4 * parameters.delta_ms,
             answers: BTreeMap::new(),
             in_flight: AuthoritySet::EMPTY,
             due: BTreeMap::new(),
             sign_after,
+            enough: None,
         }
     }
 
@@ -57,8 +67,17 @@ impl LostLog {
     }
 
     /// When to [`poll`](Self::poll).
-    pub fn due_at(&self, connected: AuthoritySet) -> Option<Instant> {
-        self.open(connected).map(|peer| self.due.get(&peer).copied().unwrap_or_default()).min()
+    pub fn due_at(&self, now: Instant, connected: AuthoritySet) -> Option<Instant> {
+        let open = self.open(connected);
+        let open = open.map(|peer| self.due.get(&peer).copied().unwrap_or_default()).min();
+        open.into_iter().chain(self.patience_ends().filter(|ends| *ends > now)).min()
+    }
+
+    /// Until when answers that are under way are waited for, though there are enough: each can
+    /// only make it safer.
+    fn patience_ends(&self) -> Option<Instant> {
+        let ends = self.enough?.plus_ms(PATIENCE_PAUSES * self.pause_ms);
+        (!self.in_flight.is_empty()).then_some(ends)
     }
 
     fn open(&self, connected: AuthoritySet) -> impl Iterator<Item = AuthorityIndex> {
@@ -68,10 +87,13 @@ impl LostLog {
     }
 
     /// A peer that was asked answered.
-    pub fn answered(&mut self, from: AuthorityIndex, commit: u64) {
+    pub fn answered(&mut self, from: AuthorityIndex, commit: u64, now: Instant) {
         if self.in_flight.contains(from) {
             self.in_flight.remove(from);
             self.answers.insert(from, commit);
+        }
+        if self.answers.len() >= self.answers_needed {
+            self.enough.get_or_insert(now);
         }
     }
 
@@ -89,14 +111,15 @@ impl LostLog {
     /// If nobody knows any, there is none to be feared, and round 1 needs everybody who is new in
     /// an epoch. Otherwise one round is left out, for a block that reached few before the loss;
     /// but not when all others are honest by assumption and all have answered.
-    pub fn sign_from(&self, newest: Round, commit: u64) -> Option<Round> {
+    pub fn sign_from(&self, newest: Round, commit: u64, now: Instant) -> Option<Round> {
         if let Some(sign_after) = self.sign_after {
             return Some(sign_after.max(newest).plus(1));
         }
         let mut commits: Vec<u64> = self.answers.values().copied().collect();
         commits.sort_unstable_by(|a, b| b.cmp(a));
         let target = commits.get(self.faulty_max).copied().unwrap_or_default();
-        if commits.len() < self.answers_needed || commit < target {
+        let waits = self.patience_ends().is_some_and(|ends| now < ends);
+        if commits.len() < self.answers_needed || commit < target || waits {
             return None;
         }
         let margin = if newest == Round::GENESIS || self.faulty_max == 0 { 1 } else { 2 };

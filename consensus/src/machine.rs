@@ -183,7 +183,7 @@ impl Consensus {
             return;
         }
         self.poll_fetcher(now.monotonic);
-        let due = [self.fetcher.next_poll(), self.catch_up_due(), self.return_due()];
+        let due = [self.fetcher.next_poll(), self.catch_up_due(), self.return_due(now.monotonic)];
         self.arm(Timer::Fetch, due.into_iter().flatten().min());
     }
 

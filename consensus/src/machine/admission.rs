@@ -79,7 +79,7 @@ impl Consensus {
         if self.knows(&block.reference()) || block.round() <= self.dag.gc_round() {
             return;
         }
-        if !self.is_admitted(&block, solicited) {
+        if !self.is_admitted(now, &block, solicited) {
             return;
         }
         let missing: BTreeSet<BlockRef> = self.dag.missing(&block).collect();
@@ -92,12 +92,19 @@ impl Consensus {
 
     /// Reports a second block of a slot. What was asked for is kept, as must be every block that a
     /// valid block builds on. Of an author that is known to make two blocks a round nothing else
-    /// is: each could name a chain of twins, and all of them would have to be fetched.
-    fn is_admitted(&mut self, block: &Block, solicited: bool) -> bool {
+    /// is: each could name a chain of twins, and all of them would have to be fetched. But a
+    /// network that stands still may need even such an author, and remembers its twins for ever.
+    fn is_admitted(&mut self, now: Instant, block: &Block, solicited: bool) -> bool {
+        let (round, author) = (block.round(), block.author());
         self.note_twin(block);
-        let is_twin = self.twins.get(block.author().position()).is_none_or(|t| !t.is_empty());
+        if solicited {
+            return true;
+        }
+        let makes_twins = self.twins.get(author.position()).is_none_or(|rounds| !rounds.is_empty());
+        let is_free = self.dag.slot(round, author).next().is_none()
+            && self.suspended.slot(round, author).next().is_none();
         let horizon = self.dag.highest_round().plus(self.parameters.rounds_ahead_max);
-        solicited || !is_twin && block.round() <= horizon
+        is_free && round <= horizon && (!makes_twins || self.catch_up.is_stalled(now))
     }
 
     /// Reports it when the block is the second one of its slot: once per author and round, and for

@@ -13,7 +13,10 @@ impl Consensus {
     /// Advances, makes at most one own block, and arms the timer for the next.
     pub(super) fn propose(&mut self, now: Now) {
         let mut made = false;
-        while matches!(self.mode, Mode::Live) && !self.catch_up.is_applying() {
+        while matches!(self.mode, Mode::Live)
+            && !self.catch_up.is_applying()
+            && self.is_here(&self.pacemaker.own_last())
+        {
             if self.pacemaker.advance(&self.dag, now.monotonic) {
                 self.push_history();
                 continue;
@@ -27,6 +30,11 @@ impl Consensus {
             self.commit_decided(now.monotonic);
             self.finish_epoch();
         }
+    }
+
+    /// Whether a block may be built on: it is accepted, or below what anybody looks at.
+    pub(super) fn is_here(&self, reference: &BlockRef) -> bool {
+        reference.round <= self.dag.gc_round() || self.dag.contains(reference)
     }
 
     /// Whether anything waits to be ordered, executed or voted on here, or hurries elsewhere.

@@ -16,7 +16,7 @@ impl Consensus {
         newest: Option<Block>,
     ) {
         let Mode::Lost(lost) = &mut self.mode else { return };
-        lost.answered(from, commit);
+        lost.answered(from, commit, now);
         self.catch_up.claim(from, commit);
         if let Some(block) = newest.filter(|b| b.author() == self.own && self.is_of_epoch(b)) {
             self.note_own(&block);
@@ -45,10 +45,11 @@ impl Consensus {
         for from in lost.poll(now.monotonic, connected) {
             self.actions.push(Action::AskOwn { from });
         }
-        let Some(round) = lost.sign_from(newest.round, self.head.index) else { return };
-        // The first new block builds on it: it must be here, or below what anybody looks at.
-        let is_here = newest.round <= self.dag.gc_round() || self.dag.contains(&newest);
-        if is_here && !self.catch_up.is_applying() {
+        let Some(round) = lost.sign_from(newest.round, self.head.index, now.monotonic) else {
+            return;
+        };
+        // The first new block builds on it.
+        if self.is_here(&newest) && !self.catch_up.is_applying() {
             self.mode = Mode::Live;
             self.signed_from = round;
             self.pacemaker.resume(newest, round, now.monotonic);
@@ -56,9 +57,9 @@ impl Consensus {
     }
 
     /// When to ask again.
-    pub(super) fn return_due(&self) -> Option<Instant> {
+    pub(super) fn return_due(&self, now: Instant) -> Option<Instant> {
         let Mode::Lost(lost) = &self.mode else { return None };
-        lost.due_at(self.fetcher.connected())
+        lost.due_at(now, self.fetcher.connected())
     }
 
     /// The newest block by us that is here or that somebody showed us.

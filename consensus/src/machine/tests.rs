@@ -1,6 +1,7 @@
 //! The machine in a deterministic network: agreement, rest and waking, crashes, loss, bounds (§10).
 
 mod catching_up;
+mod chaos;
 mod epochs;
 mod hostile;
 mod lost_log;

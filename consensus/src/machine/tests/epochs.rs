@@ -1,8 +1,7 @@
 //! One epoch ends, the next begins (§10). In the world the ledger ends an epoch at the first commit
 //! with an item that begins with `close`.
 
-use super::*;
-use crate::Auditor;
+use super::{chaos::audit, *};
 
 fn epochs(world: &World) -> Vec<usize> {
     world.disks.iter().map(|disk| disk.epoch).collect()
@@ -14,21 +13,6 @@ fn work(world: &mut World, nodes: &[usize], steps: usize) {
         let text = format!("{node} at {}", world.now());
         world.offer(node, text.as_bytes());
         world.run_for(20);
-    }
-}
-
-/// Every ledger passes an audit over all of its epochs.
-fn audit(world: &World) {
-    for disk in &world.disks {
-        let mut committees = world.committees.iter();
-        let mut auditor = Auditor::new(committees.next().unwrap().clone());
-        for commit in &disk.commits {
-            auditor.check(commit).unwrap();
-            if world.closes(commit) {
-                let Some(next) = committees.next() else { break };
-                auditor.begin_epoch(next.clone()).unwrap();
-            }
-        }
     }
 }
 

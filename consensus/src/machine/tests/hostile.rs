@@ -74,6 +74,14 @@ fn a_known_equivocator_is_heard_only_through_others() {
         node.handle(NOW, received(block.author().0, block));
     }
     assert!(!node.knows(&second[0].reference()) && node.knows(&second[1].reference()));
+    // A network that stands still may need even this author.
+    let mut stalled = machine(0);
+    for block in first[1..].iter().chain([&twin]) {
+        stalled.handle(NOW, received(block.author().0, block));
+    }
+    let later = Now { monotonic: Instant(60_000), ..NOW };
+    stalled.handle(later, received(1, &second[0]));
+    assert!(stalled.knows(&second[0].reference()) && !stalled.knows(&twin.reference()));
     let refs: Vec<BlockRef> = second.iter().map(Block::reference).collect();
     let child = block(&committee, 2, 3, &own_first(2, &refs), &[]);
     node.handle(NOW, received(2, &child));

@@ -141,7 +141,7 @@ fn own_blocks_from_before_the_loss_stop_nobody() {
     for other in &first[1..] {
         node.handle(NOW, received(other.author().0, other));
     }
-    for peer in 1..6 {
+    for peer in [1, 2, 3, 4, 5, 6] {
         assert!(!node.status().signing, "{peer} answers are too few");
         let newest = (peer == 2).then(|| first[0].clone());
         let answer = Event::OwnAnswered { from: AuthorityIndex(peer), commit: 0, newest };

@@ -53,21 +53,19 @@ impl World {
 
     /// Empties a disk, as a node does that finds no data directory: it is marked.
     pub(crate) fn wipe(&mut self, node: usize) {
-        if self.committee_of(node).faulty_max() == 0 {
-            // Every round is needed then: what reached nobody is as if it had not been made.
-            let (epoch, author) = (self.disks[node].epoch, self.index(node, node));
-            let reached = |round: Round, digest: BlockDigest| {
-                let block = BlockRef { round, author, digest };
-                let others = self.nodes.iter().flatten();
-                let mut others = others.filter(|other| other.own() != author);
-                others.any(|other| other.knows(&block) || round <= other.status().gc_round)
-            };
-            let mut signed = self.signed.clone();
-            signed.retain(|(of_epoch, of_node, round), digest| {
-                *of_epoch != epoch || *of_node != node || reached(*round, *digest)
-            });
-            self.signed = signed;
-        }
+        // What reached nobody is as if it had not been made.
+        let (epoch, author) = (self.disks[node].epoch, self.index(node, node));
+        let reached = |round: Round, digest: BlockDigest| {
+            let block = BlockRef { round, author, digest };
+            let others = self.nodes.iter().flatten();
+            let mut others = others.filter(|other| other.own() != author);
+            others.any(|other| other.knows(&block) || round <= other.status().gc_round)
+        };
+        let mut signed = self.signed.clone();
+        signed.retain(|(of_epoch, of_node, round), digest| {
+            *of_epoch != epoch || *of_node != node || reached(*round, *digest)
+        });
+        self.signed = signed;
         self.disks[node] = Disk { lost_log: true, ..Disk::default() };
         self.committed_at[node].clear();
     }
@@ -104,14 +102,18 @@ impl World {
     fn certified(&self, node: usize, epoch: usize, after: u64) -> Option<CertifiedCommits> {
         let disk = self.nodes[node].is_some().then(|| &self.disks[node])?;
         let committee = self.committees.get(epoch)?;
-        if self.refusing == Some(node) {
+        if self.refusing == Some(node) || self.commits_at_once == 0 {
             return None;
         }
         let last = after + self.commits_at_once;
         let within = |c: &&Checkpoint| {
             c.statement.index > after && c.statement.index <= last && c.verify(committee).is_ok()
         };
-        let checkpoint = disk.checkpoints.iter().rfind(within)?.clone();
+        // If none is so near, the next one.
+        let beyond = |c: &&Checkpoint| c.statement.index > last && c.verify(committee).is_ok();
+        let mut checkpoints = disk.checkpoints.iter();
+        let checkpoint = checkpoints.clone().rfind(within).or_else(|| checkpoints.find(beyond))?;
+        let checkpoint = checkpoint.clone();
         let range = after as usize..checkpoint.statement.index as usize;
         let headers = disk.commits[range].iter().map(|commit| commit.header().clone()).collect();
         Some(CertifiedCommits::new(headers, checkpoint, committee).unwrap())
