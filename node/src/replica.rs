@@ -244,15 +244,20 @@ impl Replica {
         }
     }
 
-    /// The newest block by an authority that is known here: every accepted one is on the disk.
+    /// The newest block by an authority that is known here: accepted ones are on the disk, those
+    /// that wait for parents only with consensus.
     fn newest_of(
         &self,
         storage: &SharedStorage,
         author: AuthorityIndex,
     ) -> Result<OwnNewest, StorageError> {
         let commit = self.machine.status().commit_index;
-        let stored = lock(storage).newest_of(author, Round::GENESIS)?;
-        Ok(OwnNewest { commit, block: stored.map(|stored| stored.bytes) })
+        let known = self.machine.newest_of(author);
+        let above = known.map_or(Round::GENESIS, Block::round);
+        let stored = lock(storage).newest_of(author, above)?;
+        let block = stored.map(|stored| stored.bytes);
+        let block = block.or_else(|| known.map(|block| block.bytes().to_vec()));
+        Ok(OwnNewest { commit, block })
     }
 
     /// How many transactions wait to be ordered.

@@ -68,6 +68,14 @@ impl Machine {
         }
     }
 
+    /// The newest block by an author that is known above the collection round, accepted or not.
+    pub fn newest_of(&self, author: AuthorityIndex) -> Option<&Block> {
+        match self {
+            Self::Member(consensus) => consensus.newest_of(author),
+            Self::Follower(_) => None,
+        }
+    }
+
     /// The round of the newest own block.
     pub fn own_round(&self) -> Round {
         match self {
