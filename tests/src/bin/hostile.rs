@@ -9,7 +9,7 @@
 use clap::Parser;
 use std::time::{Duration, Instant};
 use tests::drill::measure::{Meter, mebibytes, median_and_longest};
-use tests::drill::{self, Load, Staff};
+use tests::drill::{self, Load, Staff, judge};
 use tests::hostile::{Deeds, Hostile};
 use tokio::sync::watch;
 
@@ -22,6 +22,8 @@ const GROWTH_MAX: u64 = 64 << 20;
 const WARM_UP: Duration = Duration::from_secs(20);
 /// How often the others are looked at.
 const PERIOD: Duration = Duration::from_secs(1);
+/// How often a line says how it goes.
+const TOLD: Duration = Duration::from_secs(10);
 
 /// A hostile authority among four.
 #[derive(Parser)]
@@ -57,7 +59,7 @@ async fn measure(mut staff: Staff, time: Duration) {
 
     let grown = print(&staff, &before, &during, &deeds);
     let book = load.stop().await;
-    drill::judge::close_among(staff, &honest, book).await;
+    judge::close_among(staff, &honest, book).await;
     assert!(grown <= GROWTH_MAX, "memory grew by {}", mebibytes(grown));
 }
 
@@ -78,6 +80,9 @@ async fn watch_for(staff: &Staff, honest: &[usize], load: &Load, time: Duration)
         while begin.elapsed() < time {
             ticks.tick().await;
             meters.iter_mut().for_each(Meter::read);
+            if begin.elapsed().as_secs().is_multiple_of(TOLD.as_secs()) {
+                tell(staff, &meters, load, begin).await;
+            }
         }
     };
     let mut finality = Vec::new();
@@ -90,6 +95,21 @@ async fn watch_for(staff: &Staff, honest: &[usize], load: &Load, time: Duration)
     tokio::join!(watched, ordered);
     let log = |one: &usize| std::fs::metadata(staff.log(*one)).map_or(0, |log| log.len());
     Seen { time: begin.elapsed(), meters, finality, log_bytes: honest.iter().map(log).sum() }
+}
+
+/// One line of how it goes.
+async fn tell(staff: &Staff, meters: &[Meter], load: &Load, begin: Instant) {
+    let mut commits = Vec::new();
+    for authority in 0..meters.len() {
+        commits.push(judge::standing(staff, authority).await);
+    }
+    let resident = meters.iter().map(|meter| meter.resident_max).max().unwrap_or_default();
+    println!(
+        "after {:>3} s: {:>6} final, commits and rounds {commits:?}, at most {}",
+        begin.elapsed().as_secs(),
+        load.acknowledged(),
+        mebibytes(resident)
+    );
 }
 
 /// Prints the table; by how much the memory of any of the honest ones grew.

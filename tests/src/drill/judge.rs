@@ -45,6 +45,13 @@ pub async fn commit(staff: &Staff, authority: usize) -> u64 {
     only(staff, authority).info().await.unwrap().commit.get()
 }
 
+/// The last commit that an authority has executed, and the highest round it knows; `None` if it does
+/// not answer.
+pub async fn standing(staff: &Staff, authority: usize) -> Option<(u64, u64)> {
+    let info = only(staff, authority).info().await.ok()?;
+    Some((info.commit.get(), info.round))
+}
+
 /// Waits until some authorities have executed a commit.
 pub async fn reach(staff: &Staff, some: &[usize], commit: u64) {
     for authority in some {
