@@ -100,9 +100,11 @@ fn text(report: &audit::Report, against: Option<Agreement>) -> String {
             "checkpoints       {}, the last on commit {} ({} commits after it)",
             report.checkpoints, report.checkpoint, report.commits_after_checkpoint
         ),
-        format!("order proven      by the blocks themselves up to round {}", {
-            report.decided_through_round
-        }),
+        format!(
+            "order proven      by the blocks themselves up to round {} of epoch {}",
+            report.decided_through_round,
+            report.epochs.saturating_sub(1)
+        ),
         format!(
             "balances          compared after {} commits, added up {} times: all zero",
             report.balances_checked, report.balances_added_up

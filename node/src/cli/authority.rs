@@ -127,11 +127,13 @@ async fn list(context: &Context, epoch: Option<u64>) -> Result<Report, CliError>
         .map(|one| vec![one.name.clone(), one.key.short(), addresses(one).join(" ")]);
     let (epoch, size) = (committee.epoch.get(), committee.authorities.len());
     let quorum = quorum(size);
+    let origin = match committee.decided_in.get() {
+        0 => "of the genesis".to_owned(),
+        commit => format!("decided in commit {commit}, proved from the genesis on"),
+    };
     let text = format!(
-        "{}\n\nEpoch {epoch}, decided in commit {}, proved from the genesis on. {quorum} of {size} \
-         decide.",
+        "{}\n\nEpoch {epoch}, {origin}. {quorum} of {size} decide.",
         table(&["authority", "key", "addresses"], rows.collect(), &[]),
-        committee.decided_in.get(),
     );
     let documents = committee
         .authorities
