@@ -40,6 +40,8 @@ pub struct Oracle {
     epochs: Vec<Epoch>,
     /// What each honest authority let others see of a round.
     signed: BTreeMap<(usize, Domain, Round), BlockDigest>,
+    /// What of it somebody received.
+    seen: BTreeSet<(usize, Domain, Round)>,
     /// The next commit of each authority.
     next: BTreeMap<usize, u64>,
     /// The newest commit each authority said it executed.
@@ -60,6 +62,7 @@ impl Oracle {
             keys: keys.to_vec(),
             epochs: vec![Epoch::new(committee, 0, 0, None)],
             signed: BTreeMap::new(),
+            seen: BTreeSet::new(),
             next: BTreeMap::new(),
             executed: BTreeMap::new(),
             results: BTreeMap::new(),
@@ -159,6 +162,21 @@ impl Oracle {
             let what = format!("n{node} signed two blocks of round {}", reference.round);
             self.violated("one signed digest per honest author and round", what);
         }
+    }
+
+    /// Somebody received a block of an authority from itself.
+    pub fn seen(&mut self, node: usize, block: &Block) {
+        if self.epochs.iter().any(|it| it.committee.key(block.author()) == Some(self.keys[node])) {
+            self.seen.insert((node, block.header().domain, block.round()));
+        }
+    }
+
+    /// An authority lost its disk: what nobody received of its blocks does not exist any more.
+    pub fn wiped(&mut self, node: usize) {
+        let seen = &self.seen;
+        self.signed.retain(|(signer, domain, round), _| {
+            *signer != node || seen.contains(&(node, *domain, *round))
+        });
     }
 
     /// An authority committed, in its present epoch.

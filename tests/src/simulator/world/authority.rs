@@ -235,6 +235,7 @@ impl World {
         authority.plug.wipe();
         authority.wiped = true;
         self.tally.wipes += 1;
+        self.oracle.wiped(node);
         self.trace.note(self.now_ms, node, "loses its disk", &[], &[], || "");
         self.hand_over(node);
     }
