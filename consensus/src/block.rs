@@ -156,6 +156,11 @@ impl UnverifiedBlock {
         self.0.reference
     }
 
+    /// What it names as its parents: not checked either.
+    pub fn parents(&self) -> &[BlockRef] {
+        &self.0.header.parents
+    }
+
     /// Runs every check of §1.4, cheapest first.
     ///
     /// # Errors

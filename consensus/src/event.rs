@@ -79,6 +79,14 @@ pub enum Event {
         /// Who did not answer.
         from: AuthorityIndex,
     },
+    /// A peer asks for blocks: what it asks for did not come to it by itself. Answering is the
+    /// caller's business.
+    BlocksAsked {
+        /// Who asks.
+        by: AuthorityIndex,
+        /// For what.
+        references: Vec<BlockRef>,
+    },
     /// A timer set by [`Action::SetTimer`] is due.
     Timer(Timer),
     /// Items for own blocks. What is not taken comes back in [`Action::PayloadRefused`]. While an
@@ -153,6 +161,9 @@ pub enum Action {
         from: AuthorityIndex,
         /// For what.
         references: Vec<BlockRef>,
+        /// For the chain of own parents behind each of them as well, as far as it is above this
+        /// round: in the answer each block precedes its own parent.
+        chains_above: Option<Round>,
     },
     /// Ask `from` for certified commits above index `after`; exactly one [`Event::CommitsAnswered`]
     /// or [`Event::CommitsFailed`] follows. Never two at a time to one peer.

@@ -29,7 +29,7 @@ use crate::{
     queue::Queue,
     relay::Relay,
     suspended::Suspended,
-    sync::Fetcher,
+    sync::{Asking, Fetcher},
     tally::{Finding, Tally},
     types::{AuthorityIndex, BlockRef, CommitDigest, Instant, Round},
 };
@@ -44,6 +44,9 @@ mod returning;
 mod status;
 
 pub use status::Status;
+
+/// How many of the highest rounds are the present.
+const PRESENT_ROUNDS: u64 = 3;
 
 /// What the machine may still do.
 #[derive(Debug)]
@@ -154,6 +157,7 @@ impl Consensus {
                 self.own_answered(now.monotonic, from, commit, newest);
             }
             Event::OwnFailed { from } => self.own_failed(now.monotonic, from),
+            Event::BlocksAsked { by, references } => self.asked(by, &references),
             Event::Timer(timer) => self.timers[timer as usize] = None,
             Event::PayloadOffered(items) => self.offered(items),
             Event::PeerConnected { peer, has_of_ours, own_round, commit } => {
@@ -187,12 +191,25 @@ impl Consensus {
         self.arm(Timer::Fetch, due.into_iter().flatten().min());
     }
 
+    /// Only who lacks a block of the present is not getting it; whoever asks for older ones was
+    /// away.
+    fn asked(&mut self, by: AuthorityIndex, references: &[BlockRef]) {
+        let present = self.dag.highest_round().minus(PRESENT_ROUNDS);
+        for reference in references {
+            if reference.round >= present && self.dag.contains(reference) {
+                self.relay.asked(by, *reference);
+            }
+        }
+    }
+
     fn poll_fetcher(&mut self, now: Instant) {
         if self.fetcher.next_poll().is_none_or(|at| at > now) {
             return;
         }
-        for (from, references) in self.fetcher.poll(now) {
-            self.actions.push(Action::Fetch { from, references });
+        let gc_round = self.dag.gc_round();
+        for (from, Asking { references, chains }) in self.fetcher.poll(now) {
+            let chains_above = chains.then_some(gc_round);
+            self.actions.push(Action::Fetch { from, references, chains_above });
         }
     }
 

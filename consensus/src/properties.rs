@@ -75,7 +75,9 @@ impl Bench {
     fn note(&mut self, actions: Vec<Action>) {
         for action in &actions {
             match action {
-                Action::Fetch { from, references } => self.asked.push((*from, references.clone())),
+                Action::Fetch { from, references, .. } => {
+                    self.asked.push((*from, references.clone()))
+                }
                 Action::SetTimer { timer, at } => drop(self.timers.insert(*timer, at.0)),
                 Action::Commit(commit) => self.commits.push(commit.clone()),
                 _ => (),

@@ -18,6 +18,8 @@ use crate::{
 const BLOCKS_BEHIND: usize = 3;
 /// For how many rounds they are then pushed.
 const ROUNDS_PUSHED: u64 = 20;
+/// For how many rounds an author's blocks are pushed to a peer that had to ask for one.
+const ROUNDS_PUSHED_ASKED: u64 = 200;
 
 /// How many blocks per author wait for a push at most; more come by streams and fetches.
 const FRESH_PER_AUTHOR_MAX: usize = 8;
@@ -52,6 +54,16 @@ impl Relay {
         }
         if author != self.own && self.fresh.len() < FRESH_PER_AUTHOR_MAX * self.shown.len() {
             self.fresh.push((block.clone(), sender));
+        }
+    }
+
+    /// A peer had to ask for this block, so its author's blocks do not come to it by themselves.
+    /// From the next one on they come with the block that builds on them. Whoever asks for more
+    /// than it needs has only its own stream grow.
+    pub fn asked(&mut self, by: AuthorityIndex, block: BlockRef) {
+        let until = self.until.get_mut(by.position());
+        if let Some(until) = until.and_then(|until| until.get_mut(block.author.position())) {
+            *until = (*until).max(block.round.plus(ROUNDS_PUSHED_ASKED));
         }
     }
 

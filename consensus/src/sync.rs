@@ -29,6 +29,16 @@ struct Wanted {
     failures: u32,
     in_flight: AuthoritySet,
     due: Instant,
+    /// Whether what its author made before is likely to be missing, too.
+    chain: bool,
+}
+
+/// What is asked of one peer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asking {
+    pub references: Vec<BlockRef>,
+    /// Whether to ask for the chains of own parents behind them.
+    pub chains: bool,
 }
 
 /// Missing references and open requests.
@@ -80,6 +90,7 @@ impl Fetcher {
             failures: 0,
             in_flight: AuthoritySet::EMPTY,
             due,
+            chain: false,
         });
         for hint in hints {
             let is_new = hint != self.own && !wanted.hints.contains(&hint);
@@ -89,6 +100,24 @@ impl Fetcher {
         }
         let due = wanted.due;
         self.poll_at(due);
+    }
+
+    /// A block that had to be asked for needs this parent: it will hardly come by a stream, so
+    /// nothing is gained by waiting. If it is of the same author, whoever kept the one back may
+    /// have kept many, and asking for them one by one would take a round trip each.
+    pub fn want_behind(
+        &mut self,
+        reference: BlockRef,
+        hints: [AuthorityIndex; 3],
+        chain: bool,
+        now: Instant,
+    ) {
+        self.want(reference, hints, now);
+        if let Some(wanted) = self.wanted.get_mut(&reference) {
+            wanted.due = wanted.due.min(now);
+            wanted.chain |= chain;
+        }
+        self.poll_at(now);
     }
 
     /// Every peer has this block on its disk: nothing is gained by waiting for it. The peers share
@@ -102,6 +131,7 @@ impl Fetcher {
             failures: 0,
             in_flight: AuthoritySet::EMPTY,
             due: now,
+            chain: false,
         });
         wanted.due = wanted.due.min(now);
         self.poll_at(now);
@@ -160,18 +190,18 @@ impl Fetcher {
     }
 
     /// The requests to make now, one per peer at most.
-    pub fn poll(&mut self, now: Instant) -> BTreeMap<AuthorityIndex, Vec<BlockRef>> {
-        let mut asked: BTreeMap<AuthorityIndex, Vec<BlockRef>> = BTreeMap::new();
+    pub fn poll(&mut self, now: Instant) -> BTreeMap<AuthorityIndex, Asking> {
+        let mut asked: BTreeMap<AuthorityIndex, Asking> = BTreeMap::new();
         self.next_poll = None;
         if self.wanted.is_empty() {
             return asked;
         }
         let mut next = now.plus_ms(self.timeout_ms);
         let busy: BTreeSet<_> = self.requests.keys().copied().collect();
-        let is_free = |peer: &AuthorityIndex, asked: &BTreeMap<_, Vec<BlockRef>>| {
+        let is_free = |peer: &AuthorityIndex, asked: &BTreeMap<_, Asking>| {
             self.connected.contains(*peer)
                 && !busy.contains(peer)
-                && asked.get(peer).is_none_or(|list| list.len() < self.references_max)
+                && asked.get(peer).is_none_or(|it| it.references.len() < self.references_max)
         };
         for (reference, wanted) in &mut self.wanted {
             if wanted.due > now {
@@ -188,9 +218,11 @@ impl Fetcher {
             wanted.attempts = wanted.attempts.saturating_add(1);
             wanted.in_flight.insert(peer);
             wanted.due = now.plus_ms(self.timeout_ms);
-            asked.entry(peer).or_default().push(*reference);
+            let asking = asked.entry(peer).or_default();
+            asking.references.push(*reference);
+            asking.chains |= wanted.chain;
         }
-        self.requests.extend(asked.iter().map(|(peer, list)| (*peer, list.clone())));
+        self.requests.extend(asked.iter().map(|(peer, it)| (*peer, it.references.clone())));
         self.poll_at(next.max(now.plus_ms(self.delay_ms / 2)));
         asked
     }

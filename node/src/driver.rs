@@ -219,10 +219,7 @@ impl Driver {
             NetworkEvent::PeerUp { peer, resume } => Ok(self.peer_up(peer, &resume)),
             NetworkEvent::PeerDown { peer } => Ok(self.peer_down(peer)),
             NetworkEvent::Frame { from, bytes } => Ok(self.frame(from, &bytes)),
-            NetworkEvent::Fetch { from, bytes, reply } => {
-                self.serve(from, &bytes, reply);
-                Ok(Vec::new())
-            }
+            NetworkEvent::Fetch { from, bytes, reply } => Ok(self.serve(from, &bytes, reply)),
             client => {
                 let sent = self.clients.send(client).await;
                 sent.map_err(|_| DriverError::Gone("service for clients"))?;
@@ -242,8 +239,8 @@ impl Driver {
                 Action::Broadcast(block) => self.broadcast(&block),
                 Action::Send { to, blocks } => self.send(to, &blocks),
                 Action::Stream { to, after } => self.stream(to, after)?,
-                Action::Fetch { from, references } => {
-                    self.ask(from, FetchRequest::Blocks(references), answers);
+                Action::Fetch { from, references, chains_above } => {
+                    self.ask(from, FetchRequest::new(references, chains_above), answers);
                 }
                 Action::FetchCommits { from, after } => {
                     self.ask(from, FetchRequest::Commits { after }, answers);

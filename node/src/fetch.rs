@@ -13,10 +13,11 @@ use kerbholz_client::ledger::codec::{self, DecodeError};
 use kerbholz_client::wire::Protocol;
 use kerbholz_consensus::{
     AuthorityIndex, Block, BlockRef, CertifiedCommits, Checkpoint, CommitHeader, Committee, Event,
-    Parameters, UnverifiedBlock,
+    Parameters, Round, UnverifiedBlock,
 };
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Most bytes of a request.
 const REQUEST_BYTES_MAX: usize = Protocol::Fetch.request_max();
@@ -24,6 +25,8 @@ const REQUEST_BYTES_MAX: usize = Protocol::Fetch.request_max();
 const ANSWER_BYTES_MAX: usize = Protocol::Fetch.answer_max();
 /// Most bytes of blocks in an answer.
 const BLOCK_BYTES_MAX: usize = 4 << 20;
+/// Most blocks in an answer: each of them is a signature to check.
+const BLOCKS_MAX: usize = 256;
 /// What an answer with commits holds at most, unless the first checkpoint lies beyond.
 const COMMITS_MAX: Limits = Limits { commits: 1_024, bytes: 1 << 20 };
 
@@ -42,12 +45,20 @@ pub enum FetchRequest {
         /// In which epoch.
         epoch: u64,
     },
+    /// These blocks, and the chain of own parents behind each: who kept one block to itself may
+    /// have kept many, and to ask for them one by one would take a round trip each.
+    Chains {
+        /// The ends of the chains.
+        references: Vec<BlockRef>,
+        /// At or below this round nothing is needed.
+        above: Round,
+    },
 }
 
-/// What the other one has of it, in the variant of the request.
+/// What the other one has of it, in the variant of the request; chains are blocks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FetchAnswer {
-    /// The blocks, in the order asked for, as far as they fit.
+    /// The blocks, in the order asked for, as far as they fit; each before its own parent.
     Blocks(Vec<Vec<u8>>),
     /// The commits from the next one on, and the checkpoint of the last of them. Nothing if the
     /// answerer has none that are certified.
@@ -66,6 +77,14 @@ pub struct OwnNewest {
 }
 
 impl FetchRequest {
+    /// A request for blocks, or for chains of them.
+    pub fn new(references: Vec<BlockRef>, chains_above: Option<Round>) -> Self {
+        match chains_above {
+            None => Self::Blocks(references),
+            Some(above) => Self::Chains { references, above },
+        }
+    }
+
     /// Canonical bytes.
     pub fn encode(&self) -> Vec<u8> {
         codec::encode(self)
@@ -78,7 +97,7 @@ impl FetchRequest {
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let request = codec::decode::<Self, REQUEST_BYTES_MAX>(bytes)?;
         match &request {
-            Self::Blocks(references)
+            Self::Blocks(references) | Self::Chains { references, .. }
                 if references.len() > Parameters::lan().fetch_references_max =>
             {
                 Err(DecodeError::Malformed)
@@ -93,7 +112,8 @@ impl FetchRequest {
     /// [`StorageError`].
     pub fn answer(&self, storage: &SharedStorage) -> Result<FetchAnswer, StorageError> {
         match self {
-            Self::Blocks(references) => blocks(storage, references),
+            Self::Blocks(references) => blocks(storage, references, None),
+            Self::Chains { references, above } => blocks(storage, references, Some(*above)),
             Self::Commits { after } => commits(storage, *after),
             Self::Own { .. } => Ok(FetchAnswer::Own(None)),
         }
@@ -101,18 +121,31 @@ impl FetchRequest {
 }
 
 /// It is locked for one block at a time, so that nobody waits for all of them.
-fn blocks(storage: &SharedStorage, references: &[BlockRef]) -> Result<FetchAnswer, StorageError> {
+fn blocks(
+    storage: &SharedStorage,
+    references: &[BlockRef],
+    chains_above: Option<Round>,
+) -> Result<FetchAnswer, StorageError> {
     let mut blocks = Vec::new();
     let mut size = 0;
+    let mut sent = BTreeSet::new();
     for reference in references {
-        let Some(block) = lock(storage).block(reference)? else { continue };
-        size += block.len();
-        if size > BLOCK_BYTES_MAX {
-            break;
+        let mut next = Some(*reference);
+        while let Some(reference) = next.filter(|reference| sent.insert(*reference)) {
+            let Some(block) = lock(storage).block(&reference)? else { break };
+            size += block.len();
+            if size > BLOCK_BYTES_MAX || blocks.len() == BLOCKS_MAX {
+                return Ok(FetchAnswer::Blocks(blocks));
+            }
+            next = chains_above.and_then(|above| own_parent(&block).filter(|it| it.round > above));
+            blocks.push(block);
         }
-        blocks.push(block);
     }
     Ok(FetchAnswer::Blocks(blocks))
+}
+
+fn own_parent(block: &[u8]) -> Option<BlockRef> {
+    UnverifiedBlock::decode(block).ok()?.parents().first().copied()
 }
 
 fn commits(storage: &SharedStorage, after: u64) -> Result<FetchAnswer, StorageError> {
@@ -157,9 +190,12 @@ impl Asked {
         let from = self.from;
         let answer = answer.and_then(|bytes| FetchAnswer::decode(bytes).ok());
         let event = match (&self.request, answer) {
-            (FetchRequest::Blocks(asked), Some(FetchAnswer::Blocks(blocks))) => {
-                self.verify(asked, &blocks).map(|blocks| Event::FetchAnswered { from, blocks })
-            }
+            (FetchRequest::Blocks(asked), Some(FetchAnswer::Blocks(blocks))) => self
+                .verify(asked, &blocks, false)
+                .map(|blocks| Event::FetchAnswered { from, blocks }),
+            (FetchRequest::Chains { references, .. }, Some(FetchAnswer::Blocks(blocks))) => self
+                .verify(references, &blocks, true)
+                .map(|blocks| Event::FetchAnswered { from, blocks }),
             (FetchRequest::Commits { after }, Some(FetchAnswer::Commits(Some(commits)))) => self
                 .certified(*after, commits)
                 .map(|commits| Event::CommitsAnswered { from, commits }),
@@ -169,16 +205,22 @@ impl Asked {
             _ => None,
         };
         event.unwrap_or(match self.request {
-            FetchRequest::Blocks(_) => Event::FetchFailed { from },
+            FetchRequest::Blocks(_) | FetchRequest::Chains { .. } => Event::FetchFailed { from },
             FetchRequest::Commits { .. } => Event::CommitsFailed { from },
             FetchRequest::Own { .. } => Event::OwnFailed { from },
         })
     }
 
-    fn verify(&self, asked: &[BlockRef], blocks: &[Vec<u8>]) -> Option<Vec<Block>> {
+    fn verify(&self, asked: &[BlockRef], blocks: &[Vec<u8>], chains: bool) -> Option<Vec<Block>> {
         let verify = |bytes: &Vec<u8>| self.block(bytes);
         let blocks = blocks.par_iter().map(verify).collect::<Option<Vec<_>>>()?;
-        blocks.iter().all(|block| asked.contains(&block.reference())).then_some(blocks)
+        let mut expected: BTreeSet<BlockRef> = asked.iter().copied().collect();
+        let is_expected = |block: &Block| {
+            let is_expected = expected.contains(&block.reference());
+            expected.extend(block.parents().first().filter(|_| chains));
+            is_expected
+        };
+        blocks.iter().all(is_expected).then_some(blocks)
     }
 
     fn certified(

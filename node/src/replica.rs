@@ -223,6 +223,18 @@ impl Replica {
         Ok(())
     }
 
+    /// Another authority asks for something: consensus learns which blocks do not come to it by
+    /// themselves. The answer is [`answer`](Self::answer)'s.
+    pub fn asked(&mut self, now: Now, asker: &PublicKey, request: &FetchRequest) -> Vec<Action> {
+        let Some(by) = self.committee().index_of(asker) else { return Vec::new() };
+        match request {
+            FetchRequest::Blocks(references) | FetchRequest::Chains { references, .. } => {
+                self.handle(now, Event::BlocksAsked { by, references: references.clone() })
+            }
+            FetchRequest::Commits { .. } | FetchRequest::Own { .. } => Vec::new(),
+        }
+    }
+
     /// The answer to what another authority asks.
     ///
     /// # Errors
@@ -234,7 +246,9 @@ impl Replica {
         request: &FetchRequest,
     ) -> Result<FetchAnswer, StorageError> {
         match request {
-            FetchRequest::Blocks(_) | FetchRequest::Commits { .. } => request.answer(storage),
+            FetchRequest::Blocks(_)
+            | FetchRequest::Commits { .. }
+            | FetchRequest::Chains { .. } => request.answer(storage),
             FetchRequest::Own { epoch } => {
                 let author = self.committee().index_of(asker);
                 let author = author.filter(|_| *epoch == self.epoch());

@@ -144,8 +144,14 @@ impl Consensus {
         let (reference, author) = (block.reference(), block.author());
         self.fetcher.forget(&reference);
         for parent in &missing {
-            if !self.suspended.contains(parent) {
-                self.fetcher.want(*parent, [author, from, parent.author], now);
+            let hints = [author, from, parent.author];
+            if self.suspended.contains(parent) {
+                continue;
+            }
+            if solicited {
+                self.fetcher.want_behind(*parent, hints, parent.author == author, now);
+            } else {
+                self.fetcher.want(*parent, hints, now);
             }
         }
         let evicted = self.suspended.insert(block, missing, solicited);

@@ -351,8 +351,46 @@ fn a_missing_parent_is_asked_of_who_must_have_it() {
     let actions = machine.handle(later, Event::Timer(Timer::Fetch));
     let asked: Vec<_> =
         actions.iter().filter(|action| matches!(action, Action::Fetch { .. })).collect();
-    let expected = Action::Fetch { from: AuthorityIndex(2), references: first[1..].to_vec() };
+    let expected = Action::Fetch {
+        from: AuthorityIndex(2),
+        references: first[1..].to_vec(),
+        chains_above: None,
+    };
     assert_eq!(asked, [&expected], "the author of the referencing block has its parents");
+}
+
+#[test]
+fn the_blocks_of_an_author_are_pushed_to_who_had_to_ask_for_one() {
+    let pushed = |asked: bool| {
+        let committee = committee(4);
+        let mut machine = machine(0);
+        for peer in 1..4 {
+            let connected = Event::PeerConnected {
+                peer: AuthorityIndex(peer),
+                has_of_ours: Round::GENESIS,
+                own_round: Round(1),
+                commit: 0,
+            };
+            machine.handle(NOW, connected);
+        }
+        let first = first_round(&committee);
+        machine.handle(NOW, Event::PayloadOffered(vec![vec![7]]));
+        for known in &first[1..] {
+            machine.handle(NOW, received(known.author().0, known));
+        }
+        if asked {
+            let (by, references) = (AuthorityIndex(1), vec![first[2].reference()]);
+            machine.handle(NOW, Event::BlocksAsked { by, references });
+        }
+        let parents: Vec<BlockRef> = first[1..].iter().map(Block::reference).collect();
+        let next = block(&committee, 2, 2, &own_first(2, &parents), &[]);
+        let mut actions = machine.handle(NOW, received(2, &next));
+        let later = Now { monotonic: NOW.monotonic.plus_ms(1_000), ..NOW };
+        actions.extend(machine.handle(later, Event::Timer(Timer::Proposal)));
+        assert!(actions.iter().any(|action| matches!(action, Action::Broadcast(_))));
+        actions.contains(&Action::Send { to: AuthorityIndex(1), blocks: vec![next] })
+    };
+    assert!(pushed(true) && !pushed(false));
 }
 
 #[test]

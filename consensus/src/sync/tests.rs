@@ -20,7 +20,7 @@ fn fetcher() -> Fetcher {
 }
 
 fn ask(fetcher: &mut Fetcher, at: u64) -> Vec<(u16, Vec<BlockRef>)> {
-    fetcher.poll(Instant(at)).into_iter().map(|(peer, list)| (peer.0, list)).collect()
+    fetcher.poll(Instant(at)).into_iter().map(|(peer, it)| (peer.0, it.references)).collect()
 }
 
 #[test]
@@ -92,4 +92,16 @@ fn nobody_else_is_asked_than_who_is_connected() {
     assert_eq!(ask(&mut fetcher, 1_000), []);
     fetcher.connect(peer(2), Instant(1_000));
     assert_eq!(ask(&mut fetcher, 1_001), [(2, [reference(5, 1)].to_vec())]);
+}
+
+#[test]
+fn what_lies_behind_a_fetched_block_is_asked_for_at_once_and_as_a_chain() {
+    let mut fetcher = fetcher();
+    let (own, other) = (reference(5, 2), reference(5, 3));
+    fetcher.want_behind(other, [peer(1); 3], false, Instant(7));
+    let asked = fetcher.poll(Instant(7));
+    assert_eq!(asked[&peer(1)], Asking { references: [other].to_vec(), chains: false });
+    fetcher.want_behind(own, [peer(2); 3], true, Instant(9));
+    let asked = fetcher.poll(Instant(19));
+    assert_eq!(asked[&peer(2)], Asking { references: [own].to_vec(), chains: true });
 }

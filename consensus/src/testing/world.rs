@@ -394,7 +394,7 @@ impl World {
                 self.pushes += blocks.len();
                 self.send_blocks(node, to, blocks);
             }
-            Action::Fetch { from, references } => {
+            Action::Fetch { from, references, .. } => {
                 self.fetches += references.len();
                 let to = self.node(node, from);
                 self.send(Message::Fetch { from: node, to, references });

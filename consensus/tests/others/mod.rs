@@ -225,7 +225,7 @@ impl Network {
                     self.own.insert(block.round(), block.reference());
                     self.kept.insert(block.reference(), block);
                 }
-                Action::Fetch { from, references } => self.fetches.push((from, references)),
+                Action::Fetch { from, references, .. } => self.fetches.push((from, references)),
                 Action::SetTimer { timer, at } => drop(self.timers.insert(timer, at)),
                 Action::Commit(commit) => {
                     self.commits += 1;

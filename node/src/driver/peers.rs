@@ -69,15 +69,18 @@ impl Driver {
 
     /// Answers in a task of its own: reading may take long, and only the newest own block is known
     /// to consensus alone.
-    pub(super) fn serve(&self, from: PeerKey, bytes: &[u8], reply: Reply) {
-        let Ok(request) = FetchRequest::decode(bytes) else { return };
+    pub(super) fn serve(&mut self, from: PeerKey, bytes: &[u8], reply: Reply) -> Vec<Action> {
+        let Ok(request) = FetchRequest::decode(bytes) else { return Vec::new() };
+        let asker = PublicKey(from.0);
+        let actions = self.replica.asked(self.now(), &asker, &request);
         let storage = Arc::clone(&self.storage);
         let answer = match &request {
             FetchRequest::Own { .. } => {
-                let asker = PublicKey(from.0);
                 Some(block_in_place(|| self.replica.answer(&storage, &asker, &request)))
             }
-            FetchRequest::Blocks(_) | FetchRequest::Commits { .. } => None,
+            FetchRequest::Blocks(_)
+            | FetchRequest::Commits { .. }
+            | FetchRequest::Chains { .. } => None,
         };
         spawn_blocking(move || {
             // A damaged old block is no reason to stop: whoever asks finds it elsewhere.
@@ -90,6 +93,7 @@ impl Driver {
                 }
             }
         });
+        actions
     }
 
     /// Asks a peer, in a task of its own.

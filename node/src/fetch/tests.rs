@@ -54,6 +54,10 @@ fn the_bytes_of_requests_and_answers_are_these() {
         (FetchRequest::Blocks(vec![reference(9)]), format!("00010903{digest}")),
         (FetchRequest::Commits { after: 513 }, "01fb0102".into()),
         (FetchRequest::Own { epoch: 2 }, "0202".into()),
+        (
+            FetchRequest::Chains { references: vec![reference(9)], above: Round(5) },
+            format!("03010903{digest}05"),
+        ),
     ];
     for (request, bytes) in requests {
         assert_eq!(hex::encode(request.encode()), bytes, "{request:?}");
@@ -96,6 +100,19 @@ fn storage_answers_with_what_it_has() {
     let answer = request.answer(&storage).unwrap();
     assert_eq!(event(request, &answer), "4 blocks", "of the second and the eighth commit");
 
+    // The end of a chain of the eighth commit, and what its author made since the third round.
+    let end = *blocks(8).first().unwrap();
+    let chain = |above| FetchRequest::Chains { references: vec![end], above: Round(above) };
+    for (above, expected) in [(end.round.0 - 1, "1 blocks"), (end.round.0 - 4, "4 blocks")] {
+        let answer = chain(above).answer(&storage).unwrap();
+        assert_eq!(event(chain(above), &answer), expected);
+        let plain = FetchRequest::Blocks(vec![end]);
+        assert_eq!(
+            event(plain, &answer),
+            if above + 1 == end.round.0 { "1 blocks" } else { "no blocks" }
+        );
+    }
+
     for (after, expected) in [(0, "commits 1 to 6"), (5, "commits 6 to 6"), (6, "no commits")] {
         let request = FetchRequest::Commits { after };
         let answer = request.answer(&storage).unwrap();
@@ -116,6 +133,10 @@ fn an_answer_is_what_was_asked_for_or_none() {
         let headers = (from..=to).map(|index| world().commit_at(index).header().clone());
         FetchAnswer::Commits(Some((headers.collect(), world().checkpoint(checkpoint))))
     };
+    let chain = |round| FetchRequest::Chains {
+        references: vec![block(1, round).reference()],
+        above: Round(1),
+    };
     let own = |commit, block| FetchAnswer::Own(Some(OwnNewest { commit, block }));
     let after = |after| FetchRequest::Commits { after };
     let mine = FetchRequest::Own { epoch: 0 };
@@ -128,6 +149,9 @@ fn an_answer_is_what_was_asked_for_or_none() {
         (blocks(3), FetchAnswer::Blocks(vec![foreign.clone()]), "no blocks"),
         (blocks(3), FetchAnswer::Blocks(vec![vec![0; 9]]), "no blocks"),
         (blocks(3), FetchAnswer::Own(None), "no blocks"),
+        (chain(4), FetchAnswer::Blocks(vec![bytes(1, 4), bytes(1, 3)]), "2 blocks"),
+        (chain(4), FetchAnswer::Blocks(vec![bytes(1, 3), bytes(1, 4)]), "no blocks"),
+        (chain(4), FetchAnswer::Blocks(vec![bytes(1, 4), bytes(0, 3)]), "no blocks"),
         (after(2), commits(3, 5, 5), "commits 3 to 5"),
         (after(1), commits(3, 5, 5), "no commits"),
         (after(2), commits(3, 5, 6), "no commits"),

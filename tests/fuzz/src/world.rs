@@ -521,7 +521,7 @@ impl World {
             Action::Stream { to: peer, .. } | Action::Send { to: peer, .. } => {
                 assert!(peer != node.own && peer.position() < self.committee.size());
             }
-            Action::Fetch { from, references } => {
+            Action::Fetch { from, references, .. } => {
                 assert!(from != node.own && !references.is_empty());
                 assert!(references.len() <= self.parameters.fetch_references_max);
                 assert!(node.asked.insert(from, references).is_none(), "two fetches at once");

@@ -254,7 +254,7 @@ impl Body {
 
     pub(crate) fn true_answer(&self, asked: &FetchRequest) -> FetchAnswer {
         match asked {
-            FetchRequest::Blocks(references) => {
+            FetchRequest::Blocks(references) | FetchRequest::Chains { references, .. } => {
                 let known = references.iter().filter_map(|reference| self.blocks.get(reference));
                 FetchAnswer::Blocks(known.map(|block| block.bytes().to_vec()).collect())
             }

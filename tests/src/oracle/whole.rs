@@ -30,6 +30,10 @@ impl Oracle {
             self.compare_with_rule(epoch, &verdicts);
             self.judge_leaders(epoch, &verdicts, window, tally);
             count(epoch, &verdicts, tally);
+            let by_liar = |block: &&BlockRef| {
+                epoch.committee.key(block.author).is_some_and(|key| self.liars.contains(&key))
+            };
+            tally.liars_blocks += epoch.blocks.keys().filter(by_liar).count() as u64;
         }
         tally.epochs += epochs.len() as u64 - 1;
         self.epochs = epochs;

@@ -150,7 +150,7 @@ impl Plan {
         let parameters = draw_parameters(size, &mut random);
         let delta_ms = parameters.delta_ms;
         // So many rounds of a busy network, roughly: a large one costs more.
-        let rounds = if size > 12 { 24 } else { random.between(50, 90) };
+        let rounds = if size > 12 { 40 } else { random.between(60, 100) };
         let stable_from_ms = match weather {
             Weather::Calm => 0,
             _ => rounds * delta_ms * 3 / 4,
@@ -183,14 +183,14 @@ impl Plan {
             breakages,
             crash_permillion: match weather {
                 Weather::Calm => 0,
-                Weather::Mixed => 30,
-                Weather::Storm => 300,
+                Weather::Mixed => 200,
+                Weather::Storm => 2_000,
             },
             skew_ms: (0..all).map(|_| wrong(&mut random, 2_000)).collect(),
             drift_ppm: (0..all).map(|_| wrong(&mut random, 5_000)).collect(),
             joiners,
             votes,
-            gc_depth: random.between(8, 60) as u16,
+            gc_depth: random.between(8, 30) as u16,
             load_ms: (delta_ms, 2 * delta_ms),
             parameters,
         }
@@ -204,7 +204,7 @@ impl Plan {
     /// How long after the network became stable every honest leader commits directly: until then
     /// those who lag may still catch up.
     pub fn settling_ms(&self) -> u64 {
-        12 * self.parameters.delta_ms
+        20 * self.parameters.delta_ms
     }
 
     /// Whether the network behaves.
@@ -235,7 +235,7 @@ impl Conditions {
             Weather::Storm => Self {
                 delay_ms: (1, random.between(delta_ms, 3 * delta_ms)),
                 late: (random.between(0, 100), 15 * delta_ms),
-                lost_permille: random.between(0, 10),
+                lost_permille: random.between(0, 20),
                 doubled_permille: 50,
                 disordered_permille: *random.pick(&[0, 0, 20, 200]),
                 checking_ms: random.between(0, 30),

@@ -37,6 +37,8 @@ tally! {
     happenings: "happenings",
     /// Own blocks of honest authorities.
     blocks: "blocks of honest authorities",
+    /// Blocks of liars that honest authorities accepted.
+    liars_blocks: "blocks of liars accepted",
     /// Commits, each counted once.
     commits: "commits",
     /// Slots committed by their certificates, in the union of all blocks.
@@ -73,7 +75,9 @@ tally! {
     suspended: "blocks waiting for parents (most at once)",
     /// References asked for.
     fetched: "references asked for",
-    /// Requests that failed.
+    /// References asked for together with the chain behind them.
+    chains: "chains asked for",
+    /// Questions that brought nothing.
     unanswered: "questions without an answer",
     /// Times that a proposer left out rounds.
     jumps: "jumps over rounds",

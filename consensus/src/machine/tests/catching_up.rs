@@ -156,7 +156,7 @@ fn certified_commits_with_twins_give_the_ledger_of_the_rule() {
         let (mut made, mut kept) = (Vec::new(), Vec::new());
         while let Some(action) = actions.pop() {
             match action {
-                Action::Fetch { from, references } => {
+                Action::Fetch { from, references, .. } => {
                     let asked = |block: &&Block| references.contains(&block.reference());
                     let blocks = blocks.iter().filter(asked).cloned().collect();
                     let answer = Event::FetchAnswered { from, blocks };

@@ -294,8 +294,8 @@ impl World {
                 let blocks = lock(&disk).own_blocks_after(after, usize::MAX).unwrap();
                 blocks.into_iter().for_each(|block| self.frame(seed, to, block.bytes));
             }
-            Action::Fetch { from, references } => {
-                self.ask(seed, from, FetchRequest::Blocks(references));
+            Action::Fetch { from, references, chains_above } => {
+                self.ask(seed, from, FetchRequest::new(references, chains_above));
             }
             Action::FetchCommits { from, after } => {
                 self.ask(seed, from, FetchRequest::Commits { after });

@@ -101,8 +101,8 @@ impl World {
                 }
             }
             Action::Stream { to, after } => self.begin_stream(node, to, after),
-            Action::Fetch { from, references } => {
-                self.question(node, from, FetchRequest::Blocks(references));
+            Action::Fetch { from, references, chains_above } => {
+                self.question(node, from, FetchRequest::new(references, chains_above));
             }
             Action::FetchCommits { from, after } => {
                 self.question(node, from, FetchRequest::Commits { after });

@@ -51,6 +51,7 @@ impl World {
         question: &FetchRequest,
     ) -> Option<Vec<u8>> {
         let asker = self.keys[asker];
+        self.with(node, |replica, now| replica.asked(now, &asker, question));
         let authority = self.authority(node)?;
         let replica = &authority.running.as_ref()?.replica;
         let answer = replica.answer(&authority.storage, &asker, question);
@@ -80,8 +81,12 @@ impl World {
         let (life, epoch) = (authority.life, running.replica.epoch());
         let committee = running.replica.committee().clone();
         let own = running.replica.consensus().own();
-        if let FetchRequest::Blocks(references) = &request {
-            self.tally.fetched += references.len() as u64;
+        match &request {
+            FetchRequest::Blocks(references) => self.tally.fetched += references.len() as u64,
+            FetchRequest::Chains { references, .. } => {
+                self.tally.chains += references.len() as u64;
+            }
+            FetchRequest::Commits { .. } | FetchRequest::Own { .. } => {}
         }
         let text = || format!("{from} for {request:?}");
         self.trace.note(self.now_ms, node, "asks", &[from.0.into()], &request.encode(), text);
