@@ -172,6 +172,12 @@ impl Suspended {
         Some((waiting.block, orphans))
     }
 
+    /// The parents that a block still waits for.
+    pub fn missing(&self, reference: &BlockRef) -> Vec<BlockRef> {
+        let waiting = self.blocks.get(reference);
+        waiting.map_or_else(Vec::new, |waiting| waiting.missing.iter().copied().collect())
+    }
+
     /// A parent is there, or no longer needed: returns the blocks that wait for nothing any more.
     pub fn resolve(&mut self, parent: &BlockRef) -> Vec<Block> {
         let waiters = self.waiters.remove(parent).unwrap_or_default();

@@ -81,8 +81,36 @@ impl Fetcher {
         self.wanted.contains_key(reference)
     }
 
-    /// A waiting block needs this parent; `hint` must have it.
-    pub fn want(&mut self, reference: BlockRef, hints: [AuthorityIndex; 3], now: Instant) {
+    /// Who must have a block that is asked for, and with it everything behind it. Its author comes
+    /// last: who makes the others ask for its blocks may be in no hurry to answer.
+    pub fn holders(&self, reference: &BlockRef) -> Vec<AuthorityIndex> {
+        let hints = self.wanted.get(reference).map(|wanted| wanted.hints.as_slice());
+        let mut holders = hints.unwrap_or_default().to_vec();
+        holders.sort_by_key(|holder| *holder == reference.author);
+        holders
+    }
+
+    /// Somebody more must have a block that is asked for: it is asked too, without waiting for who
+    /// was asked before.
+    pub fn hint(&mut self, reference: &BlockRef, holder: AuthorityIndex, now: Instant) {
+        let Some(wanted) = self.wanted.get_mut(reference) else { return };
+        if holder == self.own || wanted.hints.contains(&holder) || wanted.hints.len() >= HINTS_MAX {
+            return;
+        }
+        // Next in turn.
+        let place = (wanted.attempts as usize).min(wanted.hints.len());
+        wanted.hints.insert(place, holder);
+        wanted.due = wanted.due.min(now);
+        self.poll_at(now);
+    }
+
+    /// A waiting block needs this parent; a hint must have it.
+    pub fn want(
+        &mut self,
+        reference: BlockRef,
+        hints: impl IntoIterator<Item = AuthorityIndex>,
+        now: Instant,
+    ) {
         let due = now.plus_ms(self.delay_ms);
         let wanted = self.wanted.entry(reference).or_insert_with(|| Wanted {
             hints: Vec::new(),
@@ -108,11 +136,11 @@ impl Fetcher {
     pub fn want_behind(
         &mut self,
         reference: BlockRef,
-        hints: [AuthorityIndex; 3],
+        hints: &[AuthorityIndex],
         chain: bool,
         now: Instant,
     ) {
-        self.want(reference, hints, now);
+        self.want(reference, hints.iter().copied(), now);
         if let Some(wanted) = self.wanted.get_mut(&reference) {
             wanted.due = wanted.due.min(now);
             wanted.chain |= chain;

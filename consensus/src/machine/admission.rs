@@ -18,6 +18,9 @@ use crate::{
 /// In how many rounds above the collection round an author's second blocks are reported.
 const TWINS_MAX: usize = 64;
 
+/// How many waiting blocks behind a block are looked through for what they wait for.
+const HINTED_MAX: usize = 256;
+
 impl Consensus {
     pub(super) fn answered(&mut self, now: Now, from: AuthorityIndex, blocks: Vec<Block>) {
         let mut wanted = 0;
@@ -142,16 +145,19 @@ impl Consensus {
         solicited: bool,
     ) {
         let (reference, author) = (block.reference(), block.author());
+        // Who must have the block must have what it builds on.
+        let mut holders = self.fetcher.holders(&reference);
+        holders.push(from);
         self.fetcher.forget(&reference);
         for parent in &missing {
-            let hints = [author, from, parent.author];
             if self.suspended.contains(parent) {
+                self.hint_behind(*parent, author, now);
                 continue;
             }
             if solicited {
-                self.fetcher.want_behind(*parent, hints, parent.author == author, now);
+                self.fetcher.want_behind(*parent, &holders, parent.author == author, now);
             } else {
-                self.fetcher.want(*parent, hints, now);
+                self.fetcher.want(*parent, [author, from, parent.author], now);
             }
         }
         let evicted = self.suspended.insert(block, missing, solicited);
@@ -164,6 +170,22 @@ impl Consensus {
         for parent in evicted.orphans {
             if !self.catch_up.needs(&parent) {
                 self.fetcher.forget(&parent);
+            }
+        }
+    }
+
+    /// Whoever builds on a block has everything behind it: what that waits for can be asked there,
+    /// too, and not only of a liar who keeps us waiting.
+    fn hint_behind(&mut self, waiting: BlockRef, holder: AuthorityIndex, now: Instant) {
+        let (mut open, mut seen) = (vec![waiting], BTreeSet::from([waiting]));
+        while let Some(next) = open.pop()
+            && seen.len() <= HINTED_MAX
+        {
+            for missing in self.suspended.missing(&next) {
+                if self.suspended.contains(&missing) && seen.insert(missing) {
+                    open.push(missing);
+                }
+                self.fetcher.hint(&missing, holder, now);
             }
         }
     }

@@ -98,10 +98,21 @@ fn nobody_else_is_asked_than_who_is_connected() {
 fn what_lies_behind_a_fetched_block_is_asked_for_at_once_and_as_a_chain() {
     let mut fetcher = fetcher();
     let (own, other) = (reference(5, 2), reference(5, 3));
-    fetcher.want_behind(other, [peer(1); 3], false, Instant(7));
+    fetcher.want_behind(other, &[peer(1)], false, Instant(7));
     let asked = fetcher.poll(Instant(7));
     assert_eq!(asked[&peer(1)], Asking { references: [other].to_vec(), chains: false });
-    fetcher.want_behind(own, [peer(2); 3], true, Instant(9));
+    fetcher.want_behind(own, &[peer(2)], true, Instant(9));
     let asked = fetcher.poll(Instant(19));
     assert_eq!(asked[&peer(2)], Asking { references: [own].to_vec(), chains: true });
+    fetcher.want(own, [peer(3)], Instant(9));
+    assert_eq!(fetcher.holders(&own), [peer(3), peer(2)], "its author last");
+    fetcher.forget(&other);
+    fetcher.finish(peer(1), Instant(20), 1);
+    fetcher.hint(&own, peer(1), Instant(20));
+    let asked = fetcher.poll(Instant(20));
+    assert_eq!(
+        asked[&peer(1)].references,
+        [own],
+        "it has not been tried, and two are not too many"
+    );
 }
