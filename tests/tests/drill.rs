@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tests::drill::{Load, Staff, judge, run, setting};
+use tests::drill::{Load, Staff, judge, run, setting, until};
 
 const AUTHORITIES: usize = 4;
 /// As many may be gone without stopping the others.
@@ -163,6 +163,33 @@ fn one_direction_lost_stops_nobody() {
             println!("lost {cuts:?}: {PROGRESS} final in {without:.2?}");
             load.progress(PROGRESS).await;
         }
+        judge::close(staff, load.stop().await).await;
+    });
+}
+
+#[test]
+fn a_wiped_disk_is_filled_again_and_its_owner_signs() {
+    run(AUTHORITIES, |mut staff| async move {
+        let load = begin(&mut staff).await;
+        let mut times = Times::new();
+        for round in 0..rounds(2) as usize {
+            let (one, other) = (round % AUTHORITIES, (round + 1) % AUTHORITIES);
+            load.progress(PROGRESS).await;
+            staff.kill(&[one]);
+            staff.wipe(one);
+            let started = staff.start(&[one]);
+            load.order().await;
+            let back = started.elapsed();
+            judge::reach(&staff, &[one], load.seen()).await;
+            times.entry(1).or_default().push((back, started.elapsed()));
+            until("it signs again", async || !staff.has_lost_log(one)).await;
+            println!("wiped {one}: signs again after {:.2?}", started.elapsed());
+            // Without the other, nothing is final but what the wiped one signs as well.
+            staff.kill(&[other]);
+            load.progress(PROGRESS).await;
+            staff.start(&[other]);
+        }
+        print(&times);
         judge::close(staff, load.stop().await).await;
     });
 }

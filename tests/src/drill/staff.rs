@@ -258,6 +258,16 @@ impl Staff {
         }
     }
 
+    /// Takes all that an authority that does not run has on its disk, but for its key.
+    pub fn wipe(&self, authority: usize) {
+        fs::remove_dir_all(self.data(authority)).unwrap();
+    }
+
+    /// Whether an authority has lost the log of what it signed, and signs nothing yet.
+    pub fn has_lost_log(&self, authority: usize) -> bool {
+        self.data(authority).join("LOST-LOG").exists()
+    }
+
     /// Suspends an authority's process, wherever it is.
     pub fn pause(&self, authority: usize) {
         self.signal(authority, Signal::SIGSTOP);
