@@ -112,6 +112,10 @@ fn a_restarted_authority_sends_its_last_block_again() {
         let stream = Action::Stream { to: peer, after: has_of_ours };
         assert!(actions.contains(&stream), "{actions:?}");
     }
+    let actions = machine.handle(at(1_000), Event::PayloadOffered(vec![vec![2]]));
+    let again =
+        |action: &Action| matches!(action, Action::Broadcast(b) if b.round() <= own.round());
+    assert!(!actions.iter().any(again), "it signs its last round once more: {actions:?}");
     let known = machine.own_round();
     assert_eq!(known, own.round(), "what the stream sends is in the log it was recovered from");
 }

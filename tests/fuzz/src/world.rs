@@ -66,10 +66,10 @@ enum Step {
         to: u8,
         bytes: u8,
     },
-    /// What was committed is executed.
+    /// What was committed is executed, and may close the epoch.
     Execute {
         to: u8,
-        honest: u8,
+        outcome: u8,
     },
     /// What was asked for is answered, in part, and with something else.
     Answer {
@@ -86,11 +86,12 @@ enum Step {
         to: u8,
         length: u8,
     },
-    /// Somebody says what it knows of us.
+    /// Somebody says what it knows of a machine that lost its log, or does not answer.
     Own {
         to: u8,
         from: u8,
         commit: u8,
+        fails: bool,
     },
     Connect {
         to: u8,
@@ -108,7 +109,16 @@ enum Step {
         to: u8,
         kept: u8,
     },
+    /// The disk is gone.
+    Lose {
+        to: u8,
+    },
 }
+
+/// An execution that went wrong.
+const WRONG: u8 = u8::MAX;
+/// An execution that closes the epoch.
+const CLOSES: u8 = u8::MAX - 1;
 
 /// One machine, its disk, and what it has said.
 struct Node {
@@ -127,6 +137,12 @@ struct Node {
     ordered: BTreeSet<BlockRef>,
     auditor: Auditor,
     halted: bool,
+    /// Whether the log was lost, and nothing was signed since.
+    lost_log: bool,
+    asked_own: BTreeSet<AuthorityIndex>,
+    /// Whether the commit that closes the epoch was executed, and whether the epoch is over.
+    closing: bool,
+    closed: bool,
 }
 
 /// The network.
@@ -141,6 +157,8 @@ pub struct World {
     liars: BTreeSet<AuthorityIndex>,
     /// Whether a machine executed something wrongly.
     damaged: bool,
+    /// The commit that closes the epoch.
+    closing: Option<u64>,
     slots: BTreeMap<(Round, AuthorityIndex), Vec<BlockRef>>,
 }
 
@@ -156,6 +174,7 @@ impl World {
             now: 1,
             liars: BTreeSet::new(),
             damaged: false,
+            closing: None,
             slots: BTreeMap::new(),
             committee,
             parameters,
@@ -194,6 +213,10 @@ impl World {
             ordered: BTreeSet::new(),
             auditor: Auditor::new(self.committee.clone()),
             halted: false,
+            lost_log: false,
+            asked_own: BTreeSet::new(),
+            closing: false,
+            closed: false,
         });
         self.perform(usize::from(own), actions);
         for peer in self.committee.authorities() {
@@ -208,6 +231,10 @@ impl World {
     }
 
     fn connect(&mut self, to: usize, peer: AuthorityIndex, has: Round, round: Round, commit: u64) {
+        // What was asked over an earlier connection is lost with it.
+        self.nodes[to].asked.remove(&peer);
+        self.nodes[to].asked_commits.remove(&peer);
+        self.nodes[to].asked_own.remove(&peer);
         let event = Event::PeerConnected { peer, has_of_ours: has, own_round: round, commit };
         self.handle(to, event);
     }
@@ -256,7 +283,7 @@ impl World {
             Step::Offer { to, bytes } => {
                 self.handle(machine(to), Event::PayloadOffered(vec![vec![bytes; bytes.into()]]));
             }
-            Step::Execute { to, honest } => self.execute(machine(to), honest),
+            Step::Execute { to, outcome } => self.execute(machine(to), outcome),
             Step::Answer { to, without, extra } => self.answer(machine(to), without, extra),
             Step::Fail { to } => {
                 let to = machine(to);
@@ -268,11 +295,16 @@ impl World {
                 }
             }
             Step::Certify { to, length } => self.certify(machine(to), length),
-            Step::Own { to, from, commit } => {
-                let (to, from) = (machine(to), self.anybody(from));
+            Step::Own { to, from, commit, fails } => {
+                let to = machine(to);
+                let from = match self.nodes[to].asked_own.pop_first() {
+                    Some(asked) => asked,
+                    None => self.anybody(from),
+                };
+                // Those who answer at all are honest here, and know what was signed.
                 let newest = self.nodes[to].signed.values().last().cloned();
-                let event = Event::OwnAnswered { from, commit: commit.into(), newest };
-                self.handle(to, event);
+                let answer = Event::OwnAnswered { from, commit: commit.into(), newest };
+                self.handle(to, if fails { Event::OwnFailed { from } } else { answer });
             }
             Step::Connect { to, peer, has, round, commit } => {
                 let (has, round) = (Round(has.into()), Round(round.into()));
@@ -282,9 +314,11 @@ impl World {
                 let peer = self.anybody(peer);
                 self.nodes[machine(to)].asked.remove(&peer);
                 self.nodes[machine(to)].asked_commits.remove(&peer);
+                self.nodes[machine(to)].asked_own.remove(&peer);
                 self.handle(machine(to), Event::PeerDisconnected { peer });
             }
             Step::Crash { to, kept } => self.crash(machine(to), kept),
+            Step::Lose { to } => self.lose(machine(to)),
         }
     }
 
@@ -402,18 +436,28 @@ impl World {
         self.now = end;
     }
 
-    /// Executes the next commit: as the other machine would, or, if it is not honest, otherwise.
-    fn execute(&mut self, to: usize, honest: u8) {
+    /// Executes the next commit: as the other machine does, or wrongly. One commit, the same on both,
+    /// may close the epoch.
+    fn execute(&mut self, to: usize, outcome: u8) {
+        let done_elsewhere = self.nodes[1 - to].executed;
         let node = &mut self.nodes[to];
+        if node.closing {
+            return;
+        }
         let Some(commit) = node.commits.get(node.executed as usize) else { return };
+        let index = commit.index();
         node.executed += 1;
-        self.damaged |= honest == u8::MAX;
+        self.damaged |= outcome == WRONG;
+        if outcome == CLOSES && self.closing.is_none() && index > done_elsewhere {
+            self.closing = Some(index);
+        }
+        node.closing = self.closing == Some(index);
         let event = Event::Executed {
-            index: commit.index(),
+            index,
             log_root: commit.digest().0,
-            state_digest: [u8::from(honest == u8::MAX); 32],
+            state_digest: [u8::from(outcome == WRONG); 32],
             vote: commit.has_payload(),
-            closes: false,
+            closes: node.closing,
         };
         self.handle(to, event);
     }
@@ -465,9 +509,9 @@ impl World {
     }
 
     fn crash(&mut self, to: usize, kept: u8) {
-        let own = self.nodes[to].own;
         let node = &mut self.nodes[to];
-        if node.halted {
+        // What closed the epoch is the executor's to tell again; this world has none.
+        if node.halted || node.closing {
             return;
         }
         let unsynced = node.log.len() - node.log_durable;
@@ -477,12 +521,32 @@ impl World {
             blocks: node.log.clone(),
             own_last: node.own_last.clone(),
             checkpoint: node.checkpoint.clone(),
+            lost_log: node.lost_log,
             ..Recovery::default()
         };
+        self.restart(to, recovery);
+    }
+
+    /// Everything is gone but the memory of the others; all is executed once more.
+    fn lose(&mut self, to: usize) {
+        let node = &mut self.nodes[to];
+        if node.halted || node.closing || self.damaged {
+            return;
+        }
+        (node.log, node.log_durable, node.own_last) = (Vec::new(), 0, None);
+        (node.commits, node.executed, node.checkpoint) = (Vec::new(), 0, None);
+        (node.ordered, node.lost_log) = (BTreeSet::new(), true);
+        node.auditor = Auditor::new(self.committee.clone());
+        self.restart(to, Recovery { lost_log: true, ..Recovery::default() });
+    }
+
+    fn restart(&mut self, to: usize, recovery: Recovery) {
+        let node = &mut self.nodes[to];
+        let own = node.own;
         node.asked.clear();
         node.asked_commits.clear();
+        node.asked_own.clear();
         node.timers.clear();
-        // Executed and durable is the same here: what was not is executed again.
         let (machine, actions) = self.recover(own.0, recovery);
         self.nodes[to].machine = machine;
         self.perform(to, actions);
@@ -503,12 +567,14 @@ impl World {
         let few_liars = self.liars.len() <= faulty_max;
         let node = &mut self.nodes[to];
         assert!(!node.halted || matches!(action, Action::PayloadRefused(_)), "{action:?}");
+        assert!(!node.closed, "after the epoch: {action:?}");
         match action {
             Action::Persist { block, durable } => {
                 node.log.push(block.clone());
                 if durable {
                     node.log_durable = node.log.len();
                     node.own_last = Some(block);
+                    node.lost_log = false;
                 }
             }
             Action::Broadcast(block) => {
@@ -528,10 +594,20 @@ impl World {
             }
             Action::FetchCommits { from, after } => {
                 assert!(from != node.own);
-                assert!(node.asked_commits.insert(from, after).is_none(), "two at once");
+                node.asked_commits.insert(from, after);
+            }
+            Action::AskOwn { from } => {
+                assert!(from != node.own && node.lost_log);
+                assert!(node.asked_own.insert(from), "asked twice");
+            }
+            Action::EpochClosed { checkpoint } => {
+                assert!(node.closing && Some(checkpoint.statement.index) == self.closing);
+                assert_eq!(checkpoint.verify(&self.committee), Ok(()));
+                node.closed = true;
             }
             Action::SetTimer { timer, at } => drop(node.timers.insert(timer, at.0)),
             Action::Commit(commit) => {
+                assert!(!node.closing, "a commit beyond the one that closes the epoch");
                 assert_eq!(commit.index(), node.commits.len() as u64 + 1, "out of order");
                 if let Some(last) = node.commits.last() {
                     assert_eq!(commit.header().previous, last.digest());
