@@ -15,7 +15,6 @@ use self::version::VERSION;
 pub use self::version::read_genesis;
 use super::append::{TEMPORARY, create_whole, sync_directory};
 use super::error::{At, StorageError};
-use super::frame::FORMAT_VERSION;
 use super::watermark::Watermark;
 
 const LOCK: &str = "LOCK";
@@ -26,8 +25,6 @@ const STATE: &str = "state";
 const EVIDENCE: &str = "evidence";
 /// In the folder of each epoch's block log.
 pub(super) const WATERMARK: &str = "WATERMARK";
-/// Where format 1 had the block log of what is now epoch 0.
-const LOG_OF_FORMAT_1: &str = "wal";
 /// What a new directory may hold: our own, and what a fresh file system puts there.
 const EXPECTED_IN_NEW: [&str; 6] = [LOCK, LOST_LOG, LOGS, LEDGER, STATE, "lost+found"];
 
@@ -45,8 +42,6 @@ pub(super) struct Identity {
 pub struct DataDirectory {
     path: PathBuf,
     identity: Identity,
-    /// It has the parts of the newest format, but not its `VERSION` yet.
-    older: bool,
     /// Held for its lock, which the system releases however the process ends.
     _lock: File,
 }
@@ -56,17 +51,12 @@ impl DataDirectory {
     /// blocks signed with this key may then have been lost: it is marked so, before anything else.
     pub(super) fn open(path: &Path, identity: Identity) -> Result<Self, StorageError> {
         let lock = prepare(path)?;
-        let found = if version::exists(path)? { Some(version::read(path)?) } else { None };
-        if let Some(found) = &found {
-            found.check(path, identity)?;
+        if version::exists(path)? {
+            version::check(path, version::read(path)?, identity)?;
         } else {
             check_empty(path)?;
             create_whole(&path.join(LOST_LOG), LOST_LOG_TEXT)?;
             create(path, identity)?;
-        }
-        let older = found.is_some_and(|found| found.format < u64::from(FORMAT_VERSION));
-        if older {
-            rename_parts(path)?;
         }
         remove_temporary(path)?;
         for part in [LOGS, LEDGER] {
@@ -76,7 +66,7 @@ impl DataDirectory {
             }
             remove_temporary(&part)?;
         }
-        Ok(Self { path: path.into(), identity, older, _lock: lock })
+        Ok(Self { path: path.into(), identity, _lock: lock })
     }
 
     /// Creates the data directory of a key that has signed nothing yet, as the setup of a network
@@ -90,7 +80,7 @@ impl DataDirectory {
         remove_file(&path.join(LOST_LOG))?;
         create(path, identity)?;
         remove_temporary(path)?;
-        Ok(Self { path: path.into(), identity, older: false, _lock: lock })
+        Ok(Self { path: path.into(), identity, _lock: lock })
     }
 
     /// Where the directory is.
@@ -101,17 +91,6 @@ impl DataDirectory {
     /// Digest of the network's genesis.
     pub fn genesis(&self) -> [u8; 32] {
         self.identity.genesis
-    }
-
-    /// Says that what was found is this node's own: an older format is now the newest.
-    pub(super) fn adopt(&mut self) -> Result<(), StorageError> {
-        if self.older {
-            version::write(&self.path, self.identity)?;
-            // It is still there if the log it belongs to was not.
-            remove_file(&self.path.join(WATERMARK))?;
-            self.older = false;
-        }
-        Ok(())
     }
 
     /// Whether it is unknown what was signed.
@@ -279,23 +258,6 @@ fn create_log(data_directory: &Path, epoch: u64) -> Result<(), StorageError> {
     fs::rename(&unfinished, &log).at(&log, "create")?;
     sync_directory(&logs)?;
     sync_directory(data_directory)
-}
-
-/// Puts the parts of format 1 where they are now. Repeated after a crash, it goes on.
-fn rename_parts(path: &Path) -> Result<(), StorageError> {
-    let logs = path.join(LOGS);
-    fs::create_dir_all(&logs).at(&logs, "create the directory")?;
-    let log = logs.join(epoch_name(0));
-    let parts = [(LOG_OF_FORMAT_1, log.clone()), (WATERMARK, log.join(WATERMARK))];
-    for (old, new) in parts {
-        let old = path.join(old);
-        let due = old.try_exists().at(&old, "open")? && !new.try_exists().at(&new, "open")?;
-        if due && new.parent().is_some_and(Path::is_dir) {
-            fs::rename(&old, &new).at(&old, "move into the folder of its epoch")?;
-        }
-    }
-    sync_directory(&logs)?;
-    sync_directory(path)
 }
 
 fn remove_file(path: &Path) -> Result<(), StorageError> {

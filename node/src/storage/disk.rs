@@ -60,6 +60,7 @@ impl DiskStorage {
     /// # Errors
     ///
     /// [`StorageError::InUse`], [`NewerVersion`](StorageError::NewerVersion),
+    /// [`EarlierVersion`](StorageError::EarlierVersion),
     /// [`OtherNetwork`](StorageError::OtherNetwork),
     /// [`OtherAuthority`](StorageError::OtherAuthority), [`Unknown`](StorageError::Unknown) if
     /// the directory holds something else; [`StorageError::Damaged`], [`StorageError::Missing`] or

@@ -47,7 +47,7 @@ pub enum StorageError {
     },
     /// The data was written by a newer version of Kerbholz.
     #[error(
-        "{}: written in format {found}, and this program reads up to format {supported}; use a \
+        "{}: written in format {found}, and this program reads format {supported} only; use a \
          newer kerbholz",
         path.display()
     )]
@@ -56,7 +56,22 @@ pub enum StorageError {
         path: PathBuf,
         /// The format found.
         found: u64,
-        /// The newest format this program reads.
+        /// The format this program reads.
+        supported: u64,
+    },
+    /// The data was written by an earlier build of Kerbholz, whose ledgers cannot be gone on with.
+    #[error(
+        "{}: written in format {found} by an earlier build, and this program reads format \
+         {supported} only; set the network up anew in another folder (kerbholz init), and keep the \
+         earlier build to read this one - nothing in it was changed",
+        path.display()
+    )]
+    EarlierVersion {
+        /// The file that says so.
+        path: PathBuf,
+        /// The format found.
+        found: u64,
+        /// The format this program reads.
         supported: u64,
     },
     /// The directory or file belongs to another network.

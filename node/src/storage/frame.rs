@@ -5,15 +5,26 @@
 //! checksum covers the record's offset, so that a record copied elsewhere does not pass. Byte
 //! layouts: `docs/formats.md`, "Data directory".
 
+use std::cmp::Ordering;
 use std::io::{self, Read};
 use std::path::Path;
 
 use super::error::StorageError;
 
-/// Newest version of the file formats that this program reads, and the one that it writes.
+/// The version of the file formats that this program reads and writes. Version 1 had no epochs, and
+/// its ledgers begin from another genesis state: nothing in one could be checked.
 pub const FORMAT_VERSION: u16 = 2;
-/// Oldest version that this program reads. Version 1 had no epochs: all of it is epoch 0.
-pub(super) const FORMAT_OLDEST: u16 = 1;
+
+/// Refuses the file at `path` unless it is of the version that this program reads.
+pub(super) fn check_format(path: &Path, found: u64) -> Result<(), StorageError> {
+    let supported = u64::from(FORMAT_VERSION);
+    let path = path.into();
+    match found.cmp(&supported) {
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(StorageError::NewerVersion { path, found, supported }),
+        Ordering::Less => Err(StorageError::EarlierVersion { path, found, supported }),
+    }
+}
 /// Longest body of a record, in bytes; checked before anything is allocated.
 pub(super) const BODY_MAX: usize = 64 << 20;
 /// Length of a record's header, in bytes.
@@ -285,13 +296,7 @@ impl FileHeader {
         if checksum.to_le_bytes() != bytes[Self::LENGTH - 4..] {
             return Err(damaged("the header of the file does not match its checksum"));
         }
-        if !(u32::from(FORMAT_OLDEST)..=u32::from(FORMAT_VERSION)).contains(&version) {
-            return Err(StorageError::NewerVersion {
-                path: path.into(),
-                found: version.into(),
-                supported: FORMAT_VERSION.into(),
-            });
-        }
+        check_format(path, version.into())?;
         let header = (|| {
             let genesis = fields.array()?;
             let first = fields.u64()?;

@@ -175,7 +175,6 @@ impl Segments {
         let kept = kept.and_then(|kept| kept.get(FileHeader::LENGTH..)).unwrap_or_default();
         let previous = self.closed.last().map_or([0; 32], |closed| closed.trailer.hash);
         let header = FileHeader { magic: MAGIC, genesis: self.genesis(), first, previous };
-        // A header of its own: the file may have been begun in an older format.
         let mut content = [&header.encode(), kept].concat();
         let offset = content.len() as u64;
         frame::encode(&mut content, offset, Kind::Epoch, &[&config.encode()])?;

@@ -61,6 +61,32 @@ fn a_newer_format_is_refused_whatever_follows() {
     assert!(matches!(refused, Err(StorageError::NewerVersion { found: 3, supported: 2, .. })));
 }
 
+/// What builds wrote that had no epochs: refused before a byte of it changes, to nodes and auditors.
+#[test]
+fn an_earlier_format_is_refused_with_what_to_do_and_left_alone() {
+    let root = tempfile::tempdir().unwrap();
+    for part in ["ledger", "wal"] {
+        fs::create_dir(root.path().join(part)).unwrap();
+    }
+    let version = root.path().join(VERSION);
+    let genesis = "09".repeat(32);
+    let text = format!("kerbholz data directory\nformat 1\ngenesis {genesis}\nchecksum 0afc3e71\n");
+    fs::write(&version, &text).unwrap();
+    fs::write(root.path().join("WATERMARK"), "mark").unwrap();
+    let before = entries(root.path()).unwrap();
+    let audited = crate::storage::SegmentReader::open(root.path()).map(drop);
+    for refused in [open(root.path()).map(drop), read_genesis(root.path()).map(drop), audited] {
+        let Err(error @ StorageError::EarlierVersion { found: 1, supported: 2, .. }) = refused
+        else {
+            panic!("{refused:?}");
+        };
+        let said = error.to_string();
+        assert!(said.contains("earlier build") && said.contains("kerbholz init"), "{said}");
+    }
+    assert_eq!(entries(root.path()).unwrap(), before);
+    assert_eq!(fs::read_to_string(&version).unwrap(), text);
+}
+
 #[test]
 fn every_byte_of_the_version_file_is_checked() {
     let root = tempfile::tempdir().unwrap();

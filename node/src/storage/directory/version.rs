@@ -7,7 +7,7 @@ use kerbholz_consensus::PublicKey;
 
 use super::super::append::create_whole;
 use super::super::error::{At, StorageError};
-use super::super::frame::{FORMAT_OLDEST, FORMAT_VERSION};
+use super::super::frame::{FORMAT_VERSION, check_format};
 use super::Identity;
 
 pub(super) const VERSION: &str = "VERSION";
@@ -25,37 +25,27 @@ pub(super) fn write(data_directory: &Path, identity: Identity) -> Result<(), Sto
 /// # Errors
 ///
 /// [`StorageError::Missing`] without a `VERSION` file, [`StorageError::NewerVersion`],
-/// [`StorageError::Damaged`].
+/// [`StorageError::EarlierVersion`], [`StorageError::Damaged`].
 pub fn read_genesis(data_directory: &Path) -> Result<[u8; 32], StorageError> {
     Ok(read(data_directory)?.genesis)
 }
 
-/// What a `VERSION` file says.
-pub(super) struct Version {
-    pub(super) format: u64,
-    genesis: [u8; 32],
-    /// Absent in format 1.
-    key: Option<PublicKey>,
-}
-
-impl Version {
-    pub(super) fn check(&self, path: &Path, identity: Identity) -> Result<(), StorageError> {
-        let path = path.join(VERSION);
-        if self.genesis != identity.genesis {
-            let (found, expected) = (hex::encode(self.genesis), hex::encode(identity.genesis));
-            return Err(StorageError::OtherNetwork { path, found, expected });
-        }
-        match self.key.filter(|key| *key != identity.key) {
-            None => Ok(()),
-            Some(found) => {
-                let (found, expected) = (found.to_string(), identity.key.to_string());
-                Err(StorageError::OtherAuthority { path, found, expected })
-            }
-        }
+/// Refuses a directory whose `VERSION` file names another network or node than it should.
+pub(super) fn check(path: &Path, found: Identity, expected: Identity) -> Result<(), StorageError> {
+    let path = path.join(VERSION);
+    if found.genesis != expected.genesis {
+        let (found, expected) = (hex::encode(found.genesis), hex::encode(expected.genesis));
+        return Err(StorageError::OtherNetwork { path, found, expected });
     }
+    if found.key != expected.key {
+        let (found, expected) = (found.key.to_string(), expected.key.to_string());
+        return Err(StorageError::OtherAuthority { path, found, expected });
+    }
+    Ok(())
 }
 
-pub(super) fn read(data_directory: &Path) -> Result<Version, StorageError> {
+/// Whose the directory is, by its `VERSION` file.
+pub(super) fn read(data_directory: &Path) -> Result<Identity, StorageError> {
     let path = data_directory.join(VERSION);
     let content = match fs::read(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -69,9 +59,8 @@ pub(super) fn read(data_directory: &Path) -> Result<Version, StorageError> {
         return Err(StorageError::damaged(&path, 0, "not the VERSION file of a data directory"));
     }
     let format = lines.get(1).and_then(|line| line.strip_prefix("format ")?.parse::<u64>().ok());
-    if let Some(found) = format.filter(|found| *found > u64::from(FORMAT_VERSION)) {
-        let supported = FORMAT_VERSION.into();
-        return Err(StorageError::NewerVersion { path, found, supported });
+    if let Some(found) = format {
+        check_format(&path, found)?;
     }
     let field = |line: usize, name: &str| {
         let mut bytes = [0; 32];
@@ -79,13 +68,11 @@ pub(super) fn read(data_directory: &Path) -> Result<Version, StorageError> {
         hex::decode_to_slice(value, &mut bytes).is_ok().then_some(bytes)
     };
     let genesis = field(2, "genesis ").unwrap_or_default();
-    // Rendering again and comparing leaves no byte unchecked.
-    if text_1(genesis) == content {
-        return Ok(Version { format: FORMAT_OLDEST.into(), genesis, key: None });
-    }
     let key = PublicKey(field(3, "authority ").unwrap_or_default());
-    if text(Identity { genesis, key }) == content {
-        return Ok(Version { format: FORMAT_VERSION.into(), genesis, key: Some(key) });
+    let identity = Identity { genesis, key };
+    // Rendering again and comparing leaves no byte unchecked.
+    if text(identity) == content {
+        return Ok(identity);
     }
     Err(StorageError::damaged(&path, 0, "the VERSION file does not check"))
 }
@@ -94,15 +81,7 @@ const TITLE: &str = "kerbholz data directory";
 
 pub(super) fn text(identity: Identity) -> String {
     let (genesis, key) = (hex::encode(identity.genesis), identity.key);
-    checked(format!("{TITLE}\nformat {FORMAT_VERSION}\ngenesis {genesis}\nauthority {key}\n"))
-}
-
-/// What format 1 wrote.
-fn text_1(genesis: [u8; 32]) -> String {
-    checked(format!("{TITLE}\nformat 1\ngenesis {}\n", hex::encode(genesis)))
-}
-
-fn checked(body: String) -> String {
+    let body = format!("{TITLE}\nformat {FORMAT_VERSION}\ngenesis {genesis}\nauthority {key}\n");
     let checksum = crc32fast::hash(body.as_bytes());
     format!("{body}checksum {checksum:08x}\n")
 }

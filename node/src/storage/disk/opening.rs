@@ -18,7 +18,7 @@ use super::DiskStorage;
 
 /// See [`DiskStorage::open`].
 pub(super) fn open(
-    mut directory: DataDirectory,
+    directory: DataDirectory,
     genesis: &CommitteeConfig,
     key: PublicKey,
 ) -> Result<DiskStorage, StorageError> {
@@ -38,7 +38,6 @@ pub(super) fn open(
     let (before, own_before) = before.map_or((None, Vec::new()), |(wal, own)| (Some(wal), own));
     let (evidence, damaged) = Book::open(&directory.evidence(), directory.genesis())?;
     lost.extend(damaged);
-    directory.adopt()?;
     let last_commit = segments.last_commit();
     let empty = (applied.is_none() && last_commit > 0)
         .then(|| "there is no state, but a ledger".to_owned());
@@ -136,7 +135,7 @@ fn open_before(
     Ok(Some((wal, own.collect())))
 }
 
-/// Refuses a directory of the first format that is another authority's.
+/// Refuses a block log that is another authority's, put here by hand.
 fn check_author(
     directory: &DataDirectory,
     epoch: &Epoch,

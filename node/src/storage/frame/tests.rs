@@ -23,16 +23,23 @@ fn the_file_header_is_frozen() {
 }
 
 #[test]
-fn a_newer_header_is_refused_by_version_and_a_flipped_one_as_damaged() {
+fn a_header_of_another_version_is_refused_by_it_and_a_flipped_one_as_damaged() {
     let header = FileHeader { magic: *b"KBHZ-WAL", genesis: [9; 32], first: 7, previous: [0; 32] };
-    let mut newer = header.encode();
-    newer[8] = 3;
-    let checksum = crc32fast::hash(&newer[..84]).to_le_bytes();
-    newer[84..].copy_from_slice(&checksum);
+    let of_version = |version: u8| {
+        let mut bytes = header.encode();
+        bytes[8] = version;
+        let checksum = crc32fast::hash(&bytes[..84]).to_le_bytes();
+        bytes[84..].copy_from_slice(&checksum);
+        bytes
+    };
     let decode = |bytes: &[u8]| FileHeader::decode(Path::new("x"), *b"KBHZ-WAL", bytes);
     assert!(matches!(
-        decode(&newer),
+        decode(&of_version(3)),
         Err(StorageError::NewerVersion { found: 3, supported: 2, .. })
+    ));
+    assert!(matches!(
+        decode(&of_version(1)),
+        Err(StorageError::EarlierVersion { found: 1, supported: 2, .. })
     ));
     for position in 0..FileHeader::LENGTH {
         let mut flipped = header.encode();

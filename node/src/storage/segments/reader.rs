@@ -79,7 +79,8 @@ impl SegmentReader {
     /// # Errors
     ///
     /// [`StorageError::NoLedger`] if the folder is neither, [`StorageError::Missing`] if its ledger
-    /// has no segment; what [`read_genesis`] says of a damaged or newer `VERSION`.
+    /// has no segment; what [`read_genesis`] says of a `VERSION` that is damaged or of another
+    /// format.
     pub fn open(data_directory: &Path) -> Result<Self, StorageError> {
         let nested = ledger_directory(data_directory);
         let (directory, expected) = if nested.is_dir() {
