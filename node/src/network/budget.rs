@@ -11,6 +11,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::config::NetworkLimits;
 use super::stats::PeerCounters;
 
+/// How often a log says of one peer that it does wrong: a candidate that waits for the votes on it
+/// tries again and again.
+const WARNING_PERIOD: Duration = Duration::from_secs(60);
+
 /// The budget of a peer, kept while it is connected and until its rate has recovered, so that a
 /// reconnection does not renew it.
 pub(super) struct Budget {
@@ -22,6 +26,7 @@ pub(super) struct Budget {
     requests: Arc<Semaphore>,
     subscriptions: Arc<Semaphore>,
     rate: Rate,
+    warnings: Rate,
 }
 
 impl Budget {
@@ -34,7 +39,13 @@ impl Budget {
             requests: Arc::new(Semaphore::new(limits.requests_per_peer_max)),
             subscriptions: Arc::new(Semaphore::new(limits.subscriptions_per_peer_max)),
             rate: Rate::new(limits.requests_per_second, limits.requests_burst),
+            warnings: Rate::every(WARNING_PERIOD),
         }
+    }
+
+    /// Whether what the peer does wrong may be said again: once in [`WARNING_PERIOD`].
+    pub(super) fn may_warn(&mut self, now: Instant) -> bool {
+        self.warnings.admit(now)
     }
 
     /// Takes a place for one stream, or `None` when the budget is used up. Block streams need no
@@ -56,7 +67,8 @@ impl Budget {
 
     /// Whether forgetting the budget would not give the peer anything.
     pub(super) fn is_forgettable(&self, now: Instant) -> bool {
-        self.connections.is_empty() && self.rate.is_recovered(now)
+        let recovered = self.rate.is_recovered(now) && self.warnings.is_recovered(now);
+        self.connections.is_empty() && recovered
     }
 }
 
@@ -72,6 +84,10 @@ impl Rate {
     fn new(per_second: u32, burst: u32) -> Self {
         let period = Duration::from_secs(1) / per_second.max(1);
         Self { expected: None, period, tolerance: period * burst.saturating_sub(1) }
+    }
+
+    fn every(period: Duration) -> Self {
+        Self { expected: None, period, tolerance: Duration::ZERO }
     }
 
     fn admit(&mut self, now: Instant) -> bool {
@@ -113,6 +129,19 @@ mod tests {
         }
         assert!(!rate.is_recovered(at(1000)));
         assert!(rate.is_recovered(at(1100)));
+    }
+
+    #[test]
+    fn a_log_is_not_filled_by_one_peer_that_reconnects() {
+        let mut budget = Budget::new(PeerKey([0; 32]), Arc::default(), &NetworkLimits::default());
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let table = [(0, true), (0, false), (59, false), (60, true), (61, false)];
+        for (seconds, warns) in table {
+            assert_eq!(budget.may_warn(at(seconds)), warns, "at {seconds} s");
+        }
+        assert!(!budget.is_forgettable(at(100)), "or the next connection would warn at once");
+        assert!(budget.is_forgettable(at(120)));
     }
 
     #[test]

@@ -253,7 +253,10 @@ impl Hub {
         let authority = self.authorities.get_mut(&peer);
         match (protocol, authority) {
             (Protocol::Blocks | Protocol::Fetch, None) => {
-                tracing::warn!(peer = %key, %protocol, "a stranger opened an authorities' stream");
+                if budget.may_warn(Instant::now()) {
+                    let what = "a stranger opened an authorities' stream";
+                    tracing::warn!(peer = %key, %protocol, "{what}");
+                }
                 self.context.shared.counters.streams_refused.add(1);
                 self.fault(&peer);
             }
@@ -304,12 +307,14 @@ impl Hub {
     /// Counts what a peer did wrong; a stranger that goes on is disconnected. An authority is not:
     /// without its blocks we would be worse off than with its faults.
     fn fault(&mut self, peer: &PeerId) {
-        let Some(budget) = self.budgets.get(peer) else { return };
+        let Some(budget) = self.budgets.get_mut(peer) else { return };
         budget.counters.faults.add(1);
         let faults = budget.counters.faults.get();
         let limit = self.context.shared.limits.faults_max;
         if faults.is_multiple_of(limit.max(1)) && !self.authorities.contains_key(peer) {
-            tracing::warn!(peer = %budget.key, faults, "a faulty peer is disconnected");
+            if budget.may_warn(Instant::now()) {
+                tracing::warn!(peer = %budget.key, faults, "a faulty peer is disconnected");
+            }
             self.disconnect(*peer);
         }
     }
