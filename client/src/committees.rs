@@ -15,6 +15,7 @@ use kerbholz_consensus::{Checkpoint, CheckpointError, CommitDigest, Committee, C
 use kerbholz_ledger::committee::Authority;
 use kerbholz_ledger::genesis::Genesis;
 use kerbholz_ledger::id::NetworkId;
+use kerbholz_ledger::keys::PublicKey;
 use kerbholz_ledger::quantity::Epoch;
 use kerbholz_ledger::receipt::{Proof, ProofError};
 use kerbholz_ledger::rows::CommitteeRow;
@@ -163,6 +164,12 @@ impl Committees {
     /// The committee of an epoch as the ledger decided it, if it is known.
     pub fn row_of(&self, epoch: Epoch) -> Option<&CommitteeRow> {
         Some(&self.known.get(usize::try_from(epoch.get()).ok()?)?.row)
+    }
+
+    /// The authority with this key, of whichever epoch; as the newest one that it was in has it.
+    pub fn authority(&self, key: PublicKey) -> Option<&Authority> {
+        let mut newest_first = self.known.iter().rev().flat_map(|known| &known.row.authorities);
+        newest_first.find(|one| one.key == key)
     }
 
     /// The committee of an epoch, if it is known.

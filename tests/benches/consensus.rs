@@ -4,7 +4,11 @@
 //! `cargo bench -p tests --bench consensus`. Blocks are verified beforehand, as the node hands them
 //! over. At the end a table gives the time per accepted block, as a multiple of one signature check and
 //! divided by n: if the last column stays, the cost is linear in n.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark ends where something is missing")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a benchmark ends where something is missing"
+)]
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
 use std::time::{Duration, Instant};

@@ -3,9 +3,14 @@
 //! they have proved; a receipt and a replay lead through all epochs.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use kerbholz_client::network::{self, read_genesis};
+use kerbholz_consensus::{Draft, Evidence, PublicKey, Round, Signer, Timestamp};
+use kerbholz_node::files;
+use kerbholz_node::storage::{DiskStorage, Storage};
 use serde_json::Value;
+use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,7 +28,7 @@ impl Node {
     fn start(folder: &Path, name: &str) -> Self {
         let mut child = Command::new(program())
             .args(["node", "--json", "--exit-with-parent", "--dir"])
-            .arg(folder.join("net/authorities").join(name))
+            .arg(home(folder, name))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -46,17 +51,17 @@ impl Drop for Node {
 
 /// What a command of these words prints with `--json`; it must succeed.
 fn kerbholz(folder: &Path, line: &str) -> Value {
-    run(folder, &line.split_whitespace().collect::<Vec<_>>())
+    run(folder, &line.split_whitespace().collect::<Vec<_>>(), "60s")
 }
 
 fn issue(folder: &Path) {
-    run(folder, &["money", "issue", "1.00 EUR", "--to", "forge", "--as", "forge"]);
+    run(folder, &["money", "issue", "1.00 EUR", "--to", "forge", "--as", "forge"], "60s");
 }
 
-fn run(folder: &Path, words: &[&str]) -> Value {
+fn run(folder: &Path, words: &[&str], timeout: &str) -> Value {
     let output = Command::new(program())
         .args(words)
-        .args(["--json", "--timeout", "60s"])
+        .args(["--json", "--timeout", timeout])
         .env("KERBHOLZ_DIR", folder.join("net"))
         .current_dir(folder)
         .output()
@@ -74,6 +79,50 @@ fn names(committee: &Value) -> Vec<&str> {
 /// A port that is free now, to be listened on in a moment.
 fn free_port() -> u16 {
     std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn home(folder: &Path, name: &str) -> PathBuf {
+    folder.join("net/authorities").join(name)
+}
+
+/// Lets a node that is down have seen two blocks of one round by another authority of its epoch.
+fn equivocate(folder: &Path, offender: &str, witness: &str) {
+    let key = |name| files::read_key(&home(folder, name).join("key")).unwrap();
+    let genesis = read_genesis(&folder.join("net/genesis.json")).unwrap();
+    let first = network::committee(&genesis).unwrap();
+    let of_witness = PublicKey(*key(witness).public().as_bytes());
+    let data = home(folder, witness).join("data");
+    let mut disk = DiskStorage::open(&data, first.config(), of_witness).unwrap();
+    let committee = disk.epochs().last().unwrap().committee().unwrap();
+    let signer = Signer::from_seed(&key(offender).seed());
+    let author = committee.index_of(&signer.public_key()).unwrap();
+    let mut parents = committee.genesis().to_vec();
+    parents.sort_by_key(|parent| (parent.author != author, parent.author));
+    let [one, other] = [1, 2].map(|at| {
+        let (parents, timestamp) = (parents.clone(), Timestamp(at));
+        let draft = Draft { round: Round(1), timestamp, parents, ..Draft::default() };
+        draft.sign(&committee, author, &signer).unwrap()
+    });
+    disk.keep_evidence(&Evidence::new(&one, &other).unwrap()).unwrap();
+}
+
+/// Who knows of the network no more than its genesis finds the present authorities, and they name
+/// one that joined by a vote.
+fn evidence_is_found_from_the_genesis_on(folder: &Path) {
+    equivocate(folder, "new-0", "new-3");
+    for file in ["committee.json", "seen"] {
+        fs::remove_file(folder.join("net").join(file)).unwrap();
+    }
+    let _nodes = ["authority-0", "new-3"].map(|name| Node::start(folder, name));
+    let listed = run(folder, &["evidence", "list"], "10s");
+    assert_eq!(listed["evidence"].as_array().unwrap().len(), 1, "{listed}");
+    let found = &listed["evidence"][0];
+    let names = [&found["authority"], &found["seen_by"], &found["kept"][0]["epoch"]];
+    assert_eq!(names, [&Value::from("new-0"), &Value::from("new-3"), &Value::from(4)]);
+    assert_eq!(listed["not_reached"], Value::from(["new-0", "new-1", "new-2"].to_vec()));
+    run(folder, &["evidence", "get", "new-0", "--out", "new-0.evidence"], "10s");
+    let proven = kerbholz(folder, "audit evidence new-0.evidence --genesis net/genesis.json");
+    assert_eq!((&proven["authority"], &proven["epoch"]), (&"new-0".into(), &4.into()));
 }
 
 /// Waits until every authority of the committee has this commit.
@@ -138,8 +187,7 @@ fn all_authorities_are_replaced_while_clients_go_on() {
     // Nobody is there any more.
     let receipt = kerbholz(folder, "receipt verify vote.receipt --genesis net/genesis.json");
     assert_eq!((&receipt["verified"], &receipt["epoch"]), (&Value::from(true), &Value::from(4)));
-    let of =
-        |name: &str| folder.join("net/authorities").join(name).join("data").display().to_string();
+    let of = |name: &str| home(folder, name).join("data").display().to_string();
     let line = format!(
         "audit replay {} --genesis net/genesis.json --against {}",
         of("new-3"),
@@ -149,4 +197,5 @@ fn all_authorities_are_replaced_while_clients_go_on() {
     assert_eq!((&audit["epochs"], &audit["rejected"]), (&Value::from(5), &Value::from(0)));
     assert!(audit["against"]["against"].as_u64() <= audit["against"]["commits"].as_u64());
     assert!(audit["against"]["against"].as_u64() >= decided.as_u64());
+    evidence_is_found_from_the_genesis_on(folder);
 }

@@ -147,7 +147,7 @@ async fn list(context: &Context, epoch: Option<u64>) -> Result<Report, CliError>
 }
 
 /// The committees as far as they are proved: up to the present one, if that is so in a moment.
-async fn proved(session: &Session) -> Result<Committees, CliError> {
+pub(super) async fn proved(session: &Session) -> Result<Committees, CliError> {
     /// A decision is proved by the checkpoint of its commit.
     const ATTEMPTS: usize = 50;
     const PAUSE: Duration = Duration::from_millis(100);

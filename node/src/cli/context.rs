@@ -125,21 +125,23 @@ impl Context {
         Ok(Publisher::over(self.session_of(Some(name))?).await?)
     }
 
-    /// Keeps a committee that was proved, so that the next command finds the authorities.
+    /// Keeps a committee that was proved, so that the next session finds the authorities. Says
+    /// whether that was news.
     ///
     /// # Errors
     /// [`CliError::File`].
-    pub fn keep_committee(&self, committee: &CommitteeRow) -> Result<(), CliError> {
+    pub fn keep_committee(&self, committee: &CommitteeRow) -> Result<bool, CliError> {
         let path = self.dir.join(COMMITTEE_FILE);
         // What cannot be read is replaced by what was proved; that of the genesis needs no file.
         let kept = files::read_text(&path).ok();
         let kept = kept.and_then(|text| serde_json::from_str::<CommitteeRow>(&text).ok());
         if kept.map_or(Epoch::ZERO, |kept| kept.epoch) >= committee.epoch {
-            return Ok(());
+            return Ok(false);
         }
         let text = serde_json::to_string_pretty(committee)
             .map_err(|error| CliError::Other(error.to_string()))?;
-        Ok(files::write(&path, format!("{text}\n").as_bytes(), false)?)
+        files::write(&path, format!("{text}\n").as_bytes(), false)?;
+        Ok(true)
     }
 
     /// Keeps how far a session has seen, for the next command.

@@ -1,11 +1,14 @@
 //! `kerbholz evidence`: which authorities signed two blocks of one round, and the proof of it.
 //!
-//! Each authority knows what it has seen itself, so every one of them is asked.
+//! Each authority knows what it has seen itself, so every one of the present committee is asked. Whom
+//! they accuse may be of an earlier one: the committees are proved, and name it.
 
+use super::authority::proved;
 use super::context::Context;
 use super::error::CliError;
 use super::output::{Report, table};
 use clap::Subcommand;
+use kerbholz_client::committees::Committees;
 use kerbholz_client::evidence::{ACCUSATION_BYTES_MAX, Accusation, Offender, Verdict};
 use kerbholz_client::ledger::genesis::Genesis;
 use kerbholz_client::ledger::keys::PublicKey;
@@ -51,6 +54,36 @@ struct Witness {
     offenders: Vec<Offender>,
 }
 
+/// What everybody of the present committee was asked, and said.
+struct Inquiry {
+    session: Session,
+    committees: Committees,
+    witnesses: Vec<Witness>,
+    /// Who did not answer.
+    silent: Vec<String>,
+}
+
+impl Inquiry {
+    /// Finds out who the authorities are, and asks them.
+    async fn of(context: &Context) -> Result<Self, CliError> {
+        let mut session = context.reader()?;
+        let committees = proved(&session).await?;
+        if context.keep_committee(committees.row())? {
+            session = context.reader()?;
+        }
+        let (witnesses, mut silent) = witnesses(&session).await?;
+        let contacts = session.network().authorities();
+        let unknown = |key| contacts.iter().all(|contact| contact.key != key);
+        let without_address = committees.authorities().iter().filter(|one| unknown(one.key));
+        silent.extend(without_address.map(|one| one.name.clone()));
+        Ok(Self { session, committees, witnesses, silent })
+    }
+
+    fn name_of(&self, key: PublicKey) -> Option<&str> {
+        Some(self.committees.authority(key)?.name.as_str())
+    }
+}
+
 /// Asks everybody. An error only if nobody answers.
 async fn witnesses(session: &Session) -> Result<(Vec<Witness>, Vec<String>), CliError> {
     let names = session.network().authorities().iter().map(|one| one.name.clone());
@@ -76,19 +109,12 @@ async fn witnesses(session: &Session) -> Result<(Vec<Witness>, Vec<String>), Cli
     }
 }
 
-fn name_of(genesis: &Genesis, key: PublicKey) -> Option<&str> {
-    let of_genesis = genesis.authorities.iter().find(|authority| authority.key == key);
-    of_genesis.map(|authority| authority.name.as_str())
-}
-
 async fn list(context: &Context) -> Result<Report, CliError> {
-    let session = context.reader()?;
-    let (witnesses, silent) = witnesses(&session).await?;
-    let genesis = session.network().genesis();
+    let inquiry = Inquiry::of(context).await?;
     let (mut rows, mut documents) = (Vec::new(), Vec::new());
-    for witness in &witnesses {
+    for witness in &inquiry.witnesses {
         for Offender { key, seen, kept } in &witness.offenders {
-            let name = name_of(genesis, *key).map_or_else(|| key.to_string(), ToOwned::to_owned);
+            let name = inquiry.name_of(*key).map_or_else(|| key.to_string(), ToOwned::to_owned);
             let first = kept.first();
             let first = first.map(|(epoch, round)| format!("epoch {epoch}, round {round}"));
             let first = first.unwrap_or_default();
@@ -111,6 +137,7 @@ async fn list(context: &Context) -> Result<Report, CliError> {
         let get = "Get the proof of one: kerbholz evidence get AUTHORITY --out FILE";
         format!("{}\n\n{get}", table(&header, rows, &[1, 3]))
     };
+    let silent = inquiry.silent;
     if !silent.is_empty() {
         text.push_str(&format!("\nNot reached: {}", silent.join(", ")));
     }
@@ -126,16 +153,15 @@ async fn get(
     if out.exists() {
         return Err(FileError::Exists(out.to_owned()).into());
     }
-    let session = context.reader()?;
-    let (witnesses, _) = witnesses(&session).await?;
-    let key = named(session.network().genesis(), &witnesses, authority)?;
+    let inquiry = Inquiry::of(context).await?;
+    let key = named(&inquiry, authority)?;
     let mut refused = None;
-    for witness in &witnesses {
+    for witness in &inquiry.witnesses {
         let known = witness.offenders.iter().any(|offender| offender.key == key);
         if !known {
             continue;
         }
-        match session.accusation_of(witness.position, key, number).await {
+        match inquiry.session.accusation_of(witness.position, key, number).await {
             Ok(Some((accusation, verdict))) => {
                 files::write_new(out, &accusation.encode(), false)?;
                 return Ok(written(context, out, &verdict));
@@ -148,12 +174,12 @@ async fn get(
 }
 
 /// The key of the offender that is meant.
-fn named(genesis: &Genesis, witnesses: &[Witness], what: &str) -> Result<PublicKey, CliError> {
+fn named(inquiry: &Inquiry, what: &str) -> Result<PublicKey, CliError> {
     /// As for ids.
     const DIGITS_MIN: usize = 6;
-    let offenders = witnesses.iter().flat_map(|witness| &witness.offenders);
+    let offenders = inquiry.witnesses.iter().flat_map(|witness| &witness.offenders);
     let meant = |key: &PublicKey| {
-        name_of(genesis, *key) == Some(what)
+        inquiry.name_of(*key) == Some(what)
             || (what.len() >= DIGITS_MIN && key.to_string().starts_with(what))
     };
     let mut keys: Vec<PublicKey> = offenders.map(|offender| offender.key).filter(meant).collect();
