@@ -1,7 +1,7 @@
 //! The executor makes commits durable, executes them and publishes the outcome.
 //!
 //! ```text
-//! driver ── Commit ──► append to the ledger segments (durable) ─► check signatures in parallel
+//! driver ── Commit ──► check signatures in parallel ─► append to the ledger segments (durable)
 //!                       ─► ledger::execute ─► one atomic batch of rows ─► Done ──► driver
 //! ```
 //!
@@ -10,7 +10,10 @@
 //! made again from them at start.
 
 mod epochs;
+mod jobs;
 
+pub use self::jobs::{Job, check};
+use self::jobs::{Prepared, item_id, items};
 use crate::index::{self, Covered};
 use crate::replica::{Done, Executed};
 use crate::storage::{
@@ -19,7 +22,6 @@ use crate::storage::{
 use kerbholz_client::ledger::execute::{self, Commit as LedgerCommit, Effects, Item};
 use kerbholz_client::ledger::genesis::Genesis;
 use kerbholz_client::ledger::id::TransactionId;
-use kerbholz_client::ledger::operation::Operation;
 use kerbholz_client::ledger::quantity::{CommitIndex, Timestamp};
 use kerbholz_client::ledger::query;
 use kerbholz_client::ledger::rows::{CommitteeRow, ReadError, Write};
@@ -63,17 +65,6 @@ pub enum ExecuteError {
     /// A commit that the ledger reaches beyond is not there.
     #[error("commit {0} is missing from the ledger segments, which reach beyond it")]
     Missing(u64),
-}
-
-/// Something for the executor, in order.
-#[derive(Debug)]
-pub enum Job {
-    /// The next commit.
-    Commit(Commit),
-    /// A quorum signed an executed commit.
-    Checkpoint(Checkpoint),
-    /// The commit that closes the epoch has this checkpoint: the next epoch begins.
-    Close(Checkpoint),
 }
 
 /// How far the node has come, for those who wait.
@@ -355,58 +346,6 @@ impl Executor {
     }
 }
 
-/// A job, with the signatures of its transactions checked.
-enum Prepared {
-    Commit(Commit, Vec<Item>),
-    Checkpoint(Checkpoint),
-    Close(Checkpoint),
-}
-
-impl From<Job> for Prepared {
-    fn from(job: Job) -> Self {
-        match job {
-            Job::Commit(commit) => {
-                let items = items(&commit);
-                Self::Commit(commit, items)
-            }
-            Job::Checkpoint(checkpoint) => Self::Checkpoint(checkpoint),
-            Job::Close(checkpoint) => Self::Close(checkpoint),
-        }
-    }
-}
-
-impl Prepared {
-    fn entry(&self) -> Option<LedgerEntry> {
-        match self {
-            Self::Commit(commit, _) => Some(LedgerEntry::Commit(commit.into())),
-            Self::Checkpoint(checkpoint) => Some(LedgerEntry::Checkpoint(checkpoint.clone())),
-            Self::Close(_) => None,
-        }
-    }
-
-    /// Whether what comes next may be of another epoch: it must not be in the ledger before this is
-    /// executed.
-    fn may_close(&self) -> bool {
-        let votes = |item: &Item| match item {
-            Item::Transaction(transaction) => {
-                let operations = &transaction.envelope().operations;
-                operations.iter().any(|operation| matches!(operation, Operation::VoteCommittee(_)))
-            }
-            Item::Invalid { .. } => false,
-        };
-        match self {
-            Self::Commit(_, items) => items.iter().any(votes),
-            Self::Checkpoint(_) => false,
-            Self::Close(_) => true,
-        }
-    }
-}
-
-fn items(commit: &Commit) -> Vec<Item> {
-    let payload: Vec<&[u8]> = commit.payload().map(|(_, item)| item).collect();
-    check(&payload)
-}
-
 /// Checks a stored commit: the signatures of its blocks in parallel, and that they are its blocks.
 ///
 /// # Errors
@@ -421,18 +360,6 @@ pub fn verify_commit(
         what: format!("commit {}", stored.index()),
         why: error.to_string(),
     })
-}
-
-/// Decodes transactions and checks their signatures in parallel; the result keeps the order.
-pub fn check(payload: &[&[u8]]) -> Vec<Item> {
-    payload.par_iter().map(|bytes| Item::decode(bytes)).collect()
-}
-
-fn item_id(item: &Item) -> TransactionId {
-    match item {
-        Item::Transaction(transaction) => transaction.id(),
-        Item::Invalid { id, .. } => *id,
-    }
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ use kerbholz_client::ledger::quantity::Timestamp;
 use kerbholz_client::ledger::transaction::{Transaction, UnverifiedTransaction};
 use kerbholz_consensus::{
     Action, AuthorityIndex, Base, Block, Checkpoint, Committee, Event, Now, Parameters, PublicKey,
-    Recovery, RecoveryError, RefusalReason, Round, Signer,
+    Recovery, RecoveryError, RefusalReason, Round, Signer, Status,
 };
 use std::collections::BTreeMap;
 
@@ -117,13 +117,18 @@ impl Replica {
         now: Now,
         transaction: &Transaction,
     ) -> (Result<(), NotTaken>, Vec<Action>) {
+        let Status { signing, closing, .. } = self.machine.status();
         // Who does not sign sends its clients elsewhere, also with what waits here already.
-        if !self.signs() {
+        if !signing && !closing {
             return (Err(NotTaken::Full), Vec::new());
         }
         let bytes = transaction.bytes();
         if let Err(reason) = self.mempool.take(transaction, &bytes) {
             return (Err(reason), Vec::new());
+        }
+        if closing {
+            // For the next epoch, like everything else that waits.
+            return (Ok(()), Vec::new());
         }
         let actions = self.handle(now, Event::PayloadOffered(vec![bytes]));
         // Consensus may have refused it; the rest of what it wants is to be done all the same.

@@ -18,6 +18,10 @@ impl Replica {
 
     /// Our stream to a peer is open, and it said this. What it said before is void.
     pub fn peer_up(&mut self, now: Now, peer: PublicKey, hello: Hello) -> Vec<Action> {
+        // One that was removed while its greeting was on the way.
+        if self.committee().index_of(&peer).is_none() {
+            return Vec::new();
+        }
         let mut actions = self.peer_down(now, &peer);
         self.greetings.insert(peer, hello);
         actions.extend(self.greet(now, &peer, hello));
@@ -54,8 +58,11 @@ impl Replica {
         hello.is_some_and(|hello| hello.epoch == self.epoch())
     }
 
-    /// What was heard before an epoch began means something else in it.
+    /// What was heard before an epoch began means something else in it. Streams to those who were
+    /// removed end without a word.
     pub(super) fn greet_all(&mut self, now: Now) -> Vec<Action> {
+        let committee = self.machine.committee();
+        self.greetings.retain(|key, _| committee.index_of(key).is_some());
         let greetings: Vec<_> = self.greetings.iter().map(|(key, hello)| (*key, *hello)).collect();
         greetings.into_iter().flat_map(|(key, hello)| self.greet(now, &key, hello)).collect()
     }

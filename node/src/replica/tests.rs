@@ -3,6 +3,7 @@
 
 mod epochs;
 mod lost;
+mod peers;
 mod world;
 
 use super::*;

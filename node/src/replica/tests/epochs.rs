@@ -112,7 +112,17 @@ fn an_authority_is_added_removed_and_replaced() {
 
 #[test]
 fn what_waits_at_the_end_of_an_epoch_is_ordered_in_the_next() {
-    let mut world = World::running(&[1, 2, 3, 4]);
+    // Executors at once, and executors that lag: then commits are decided beyond the closing one.
+    for batches in [false, true] {
+        orders_cross_the_end_of_an_epoch(batches);
+    }
+}
+
+fn orders_cross_the_end_of_an_epoch(batches: bool) {
+    let mut world = World::new(&[1, 2, 3, 4]);
+    world.parameters.queue_items_max = 1_000;
+    world.batches = batches;
+    (1..=4).for_each(|seed| world.start(seed));
     world.run(1_000);
     let change = add(&world, 5);
     world.vote(&[1, 2, 3], &change);

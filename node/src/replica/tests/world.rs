@@ -25,6 +25,9 @@ use std::sync::{Arc, Mutex};
 /// Wall clock at the start, in milliseconds.
 const BEGIN_MS: u64 = 1_000_000;
 
+/// How many jobs may pile up.
+const JOBS_MAX: usize = 40;
+
 /// A node that runs.
 pub(super) struct Node {
     pub(super) replica: Replica,
@@ -49,6 +52,9 @@ pub(super) struct World {
     pub(super) disks: BTreeMap<usize, SharedStorage>,
     plugs: BTreeMap<usize, Plug>,
     pub(super) sign_after: Option<Round>,
+    /// Whether executors wait until nothing else is due, or for many jobs, and do all at once.
+    pub(super) batches: bool,
+    jobs: BTreeMap<usize, Vec<Job>>,
     messages: VecDeque<(usize, Message)>,
 }
 
@@ -90,6 +96,8 @@ impl World {
             disks: BTreeMap::new(),
             plugs: BTreeMap::new(),
             sign_after: None,
+            batches: false,
+            jobs: BTreeMap::new(),
             messages: VecDeque::new(),
         };
         seeds.iter().for_each(|seed| world.founded_disk(*seed));
@@ -148,6 +156,7 @@ impl World {
     /// Stops a node as a crash would between two actions; its disk stays.
     pub(super) fn stop(&mut self, seed: usize) {
         self.nodes.remove(&seed);
+        self.jobs.remove(&seed);
         self.messages.retain(|(to, _)| *to != seed);
         let others: Vec<usize> = self.nodes.keys().copied().collect();
         others.into_iter().for_each(|other| self.close(other, seed));
@@ -205,8 +214,14 @@ impl World {
         self.now_ms = end;
     }
 
-    /// Delivers one message or, if there is none, fires the next timer; whether there was one.
+    /// Delivers one message or, if there is none, fires the next timer or, if none is due, executes
+    /// what has piled up; whether there was anything.
     pub(super) fn step(&mut self, end_ms: u64) -> bool {
+        let full = self.jobs.iter().find(|(_, jobs)| jobs.len() >= JOBS_MAX).map(|(seed, _)| *seed);
+        if let Some((seed, jobs)) = full.and_then(|seed| self.jobs.remove_entry(&seed)) {
+            self.execute(seed, jobs);
+            return true;
+        }
         if let Some((to, message)) = self.messages.pop_front() {
             self.deliver(to, message);
             return true;
@@ -216,7 +231,9 @@ impl World {
             .iter()
             .flat_map(|(seed, node)| node.timers.iter().map(|(timer, at)| (at.0, *seed, *timer)));
         let Some((at, seed, timer)) = timers.min().filter(|(at, ..)| *at <= end_ms) else {
-            return false;
+            let Some((seed, jobs)) = self.jobs.pop_first() else { return false };
+            self.execute(seed, jobs);
+            return true;
         };
         self.now_ms = self.now_ms.max(at);
         let now = self.now();
@@ -316,9 +333,17 @@ impl World {
     }
 
     fn job(&mut self, seed: usize, job: Job) {
+        if self.batches {
+            self.jobs.entry(seed).or_default().push(job);
+        } else {
+            self.execute(seed, vec![job]);
+        }
+    }
+
+    fn execute(&mut self, seed: usize, jobs: Vec<Job>) {
         let now = self.now();
         let node = self.nodes.get_mut(&seed).unwrap();
-        for done in node.executor.perform(vec![job]).unwrap() {
+        for done in node.executor.perform(jobs).unwrap() {
             let begins = matches!(done, Done::Epoch(_));
             let node = self.nodes.get_mut(&seed).unwrap();
             let actions = node.replica.executed(now, done).unwrap();
@@ -380,7 +405,7 @@ impl World {
     pub(super) fn submit(&mut self, seed: usize, transaction: &Transaction) {
         let now = self.now();
         let (taken, actions) = self.nodes.get_mut(&seed).unwrap().replica.submit(now, transaction);
-        taken.unwrap();
+        assert_eq!(taken, Ok(()), "{:?}", self.nodes[&seed].replica.consensus().status());
         self.perform(seed, actions);
     }
 
