@@ -184,7 +184,8 @@ impl CatchUp {
         }
     }
 
-    /// The peer after the one asked last; one that claims to have more before any other.
+    /// The peer after the one asked last; one that claims to have more before any other, until a
+    /// question brought nothing: who claims what it cannot show would be asked for ever.
     fn candidate(&self, connected: AuthoritySet, after: u64) -> Option<AuthorityIndex> {
         let free = |peer: &AuthorityIndex| !self.asked.contains_key(peer);
         let has_more = |peer: &AuthorityIndex| {
@@ -195,7 +196,8 @@ impl CatchUp {
             let later = connected.iter().filter(move |peer| Some(*peer) > last);
             later.chain(connected.iter().filter(move |peer| Some(*peer) <= last)).filter(free)
         };
-        order().find(has_more).or_else(|| order().next())
+        let trusted = if self.failures == 0 { order().find(has_more) } else { None };
+        trusted.or_else(|| order().next())
     }
 
     /// A request brought nothing: the next peer is asked, with a pause once all were.
@@ -356,3 +358,6 @@ impl CatchUp {
         self.is_applying().then(|| self.progress.plus_ms(self.heartbeat_ms))
     }
 }
+
+#[cfg(test)]
+mod tests;

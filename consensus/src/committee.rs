@@ -146,6 +146,16 @@ impl Committee {
         authorities.len() > self.faulty_max()
     }
 
+    /// How many others must say what an authority that lost its log has signed (§8.5): `2f + 1`, so
+    /// that one of them knows any block that a decision rests on; all where none may be faulty.
+    pub fn answers_after_loss(&self) -> usize {
+        let others = self.size() - 1;
+        match self.faulty_max() {
+            0 => others,
+            f => (2 * f + 1).min(others),
+        }
+    }
+
     /// Every authority, in order.
     pub fn authorities(&self) -> impl Iterator<Item = AuthorityIndex> + use<> {
         (0u16..).map(AuthorityIndex).take(self.size())

@@ -41,10 +41,7 @@ impl LostLog {
         let faulty_max = committee.faulty_max();
         Self {
             faulty_max,
-            answers_needed: match faulty_max {
-                0 => committee.size() - 1,
-                f => (2 * f + 1).min(committee.size() - 1),
-            },
+            answers_needed: committee.answers_after_loss(),
             pause_ms: 4 * parameters.delta_ms,
             answers: BTreeMap::new(),
             in_flight: AuthoritySet::EMPTY,

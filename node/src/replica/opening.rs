@@ -172,7 +172,7 @@ fn report_lost(
     };
     let others = committee.authorities().filter_map(|index| committee.key(index));
     let others: Vec<String> = others.filter(|key| key != own).map(name).collect();
-    let needed = committee.quorum().min(others.len());
+    let needed = committee.answers_after_loss();
     tracing::warn!(
         "the log of this authority was lost, and with it what it has signed: it signs nothing until \
          {needed} of {} have told it. If so many are gone for ever, and you know a round above which \
