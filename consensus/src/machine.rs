@@ -129,6 +129,8 @@ pub struct Consensus {
     signed_from: Round,
     /// Rounds above the collection round in which an author is known to have made two blocks.
     twins: Vec<BTreeSet<Round>>,
+    /// Through which round little is taken of each author, because it made two blocks of one.
+    shunned_through: Vec<Round>,
     /// Digests of the newest commits by index, to vote on.
     digests: BTreeMap<u64, CommitDigest>,
     timers: [Option<Instant>; 2],

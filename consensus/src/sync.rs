@@ -90,8 +90,8 @@ impl Fetcher {
         holders
     }
 
-    /// Somebody more must have a block that is asked for: it is asked too, without waiting for who
-    /// was asked before.
+    /// Somebody more must have a block that is wanted: it is asked next. If somebody was asked
+    /// already, it is asked too, and at once: that one may be a liar who keeps us waiting.
     pub fn hint(&mut self, reference: &BlockRef, holder: AuthorityIndex, now: Instant) {
         let Some(wanted) = self.wanted.get_mut(reference) else { return };
         if holder == self.own || wanted.hints.contains(&holder) || wanted.hints.len() >= HINTS_MAX {
@@ -100,8 +100,10 @@ impl Fetcher {
         // Next in turn.
         let place = (wanted.attempts as usize).min(wanted.hints.len());
         wanted.hints.insert(place, holder);
-        wanted.due = wanted.due.min(now);
-        self.poll_at(now);
+        if wanted.attempts > 0 {
+            wanted.due = wanted.due.min(now);
+            self.poll_at(now);
+        }
     }
 
     /// A waiting block needs this parent; a hint must have it.
@@ -111,22 +113,25 @@ impl Fetcher {
         hints: impl IntoIterator<Item = AuthorityIndex>,
         now: Instant,
     ) {
+        if self.wanted.contains_key(&reference) {
+            return hints.into_iter().for_each(|hint| self.hint(&reference, hint, now));
+        }
         let due = now.plus_ms(self.delay_ms);
-        let wanted = self.wanted.entry(reference).or_insert_with(|| Wanted {
+        let mut wanted = Wanted {
             hints: Vec::new(),
             attempts: 0,
             failures: 0,
             in_flight: AuthoritySet::EMPTY,
             due,
             chain: false,
-        });
+        };
         for hint in hints {
-            let is_new = hint != self.own && !wanted.hints.contains(&hint);
-            if is_new && wanted.hints.len() < HINTS_MAX {
+            if hint != self.own && !wanted.hints.contains(&hint) {
                 wanted.hints.push(hint);
             }
         }
-        let due = wanted.due;
+        wanted.hints.truncate(HINTS_MAX);
+        self.wanted.insert(reference, wanted);
         self.poll_at(due);
     }
 

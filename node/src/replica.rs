@@ -50,8 +50,11 @@ pub struct Replica {
     mempool: Mempool,
     /// What the peers with an open stream said last.
     greetings: BTreeMap<PublicKey, Hello>,
-    /// At or below this round nothing can be committed any more, by the commits on disk.
+    /// At or below this round nothing can be committed any more, by the commits on disk that a
+    /// checkpoint covers.
     collected: Round,
+    /// The same of each commit that was executed and that no checkpoint covers.
+    uncertified: BTreeMap<u64, Round>,
     /// Whether nothing was signed yet since the log was lost (§8.5).
     lost_log: bool,
 }
@@ -157,7 +160,7 @@ impl Replica {
         transactions.iter().for_each(|id| self.mempool.release(id));
         self.mempool.expire(time);
         let gc_depth = self.machine.committee().gc_depth();
-        self.collected = self.collected.max(leader.minus(gc_depth));
+        self.uncertified.insert(index, leader.minus(gc_depth));
         let executed = Event::Executed { index, log_root, state_digest, vote, closes };
         let mut actions = self.handle(now, executed);
         actions.extend(self.offer_again(now));
@@ -180,6 +183,7 @@ impl Replica {
             Machine::recover(now, parameters, committee, &self.signer, recovery)?;
         self.machine = machine;
         self.collected = Round::GENESIS;
+        self.uncertified.clear();
         self.mempool.hold_all();
         let (epoch, member) = (self.epoch(), self.machine.own().is_some());
         tracing::info!(epoch, commit = base.index, member, "a new epoch begins");
@@ -196,8 +200,17 @@ impl Replica {
         Ok(actions)
     }
 
+    /// A quorum executed this commit and all before it: whoever has not can follow certified commits.
+    fn certified(&mut self, index: u64) {
+        let later = self.uncertified.split_off(&index.saturating_add(1));
+        let certified = std::mem::replace(&mut self.uncertified, later);
+        self.collected = certified.into_values().fold(self.collected, Round::max);
+    }
+
     /// Through which round storage may forget blocks that no commit holds: those that can never be
-    /// committed. An own block is kept until what it carries is executed or in a newer one, since
+    /// committed, and that nobody needs any more to decide what we have decided. Who is a commit
+    /// behind cannot accept what we have built on them without having them, and perhaps nobody else
+    /// has them. An own block is kept until what it carries is executed or in a newer one, since
     /// only that survives a crash.
     pub fn forget_through(&self) -> Round {
         match self.mempool.lowest_block() {
@@ -322,6 +335,10 @@ impl Replica {
                     });
                 }
                 Action::PayloadRefused(items) => self.refused(items),
+                Action::Checkpoint(checkpoint) => {
+                    self.certified(checkpoint.statement.index);
+                    rest.push(Action::Checkpoint(checkpoint));
+                }
                 Action::Persist { block, durable } => {
                     if durable {
                         self.in_own_block(&block);

@@ -18,6 +18,9 @@ use crate::{
 /// In how many rounds above the collection round an author's second blocks are reported.
 const TWINS_MAX: usize = 64;
 
+/// For how many rounds of an author that made two blocks of one nothing is taken but what was asked
+/// for. One who goes on with it can cost a leader each time it is trusted again.
+const ROUNDS_SHUNNED: u64 = 1_000;
 /// How many waiting blocks behind a block are looked through for what they wait for.
 const HINTED_MAX: usize = 256;
 
@@ -103,7 +106,8 @@ impl Consensus {
         if solicited {
             return true;
         }
-        let makes_twins = self.twins.get(author.position()).is_none_or(|rounds| !rounds.is_empty());
+        let shunned_through = self.shunned_through.get(author.position());
+        let makes_twins = shunned_through.is_none_or(|through| round <= *through);
         let is_free = self.dag.slot(round, author).next().is_none()
             && self.suspended.slot(round, author).next().is_none();
         let horizon = self.dag.highest_round().plus(self.parameters.rounds_ahead_max);
@@ -122,6 +126,9 @@ impl Consensus {
             && twins.len() < TWINS_MAX
             && twins.insert(round)
         {
+            if let Some(through) = self.shunned_through.get_mut(author.position()) {
+                *through = (*through).max(round.plus(ROUNDS_SHUNNED));
+            }
             let offence = Offence::Equivocation { first: first.clone(), second: block.clone() };
             self.actions.push(Action::Fault { authority: author, offence });
         }

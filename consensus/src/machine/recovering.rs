@@ -109,6 +109,7 @@ impl Consensus {
             own_told: None,
             signed_from: Round::GENESIS,
             twins: alloc::vec![BTreeSet::new(); n],
+            shunned_through: alloc::vec![Round::GENESIS; n],
             digests: BTreeMap::new(),
             timers: [None; 2],
             actions: Vec::new(),

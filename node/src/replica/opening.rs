@@ -90,6 +90,7 @@ impl Opened {
             mempool,
             greetings: BTreeMap::new(),
             collected: Round::GENESIS,
+            uncertified: BTreeMap::new(),
             lost_log,
         };
         let mut first = replica.settle(now, first);

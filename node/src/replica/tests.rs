@@ -12,7 +12,8 @@ use kerbholz_client::ledger::keys::Keypair;
 use kerbholz_client::ledger::quantity::Timestamp;
 use kerbholz_client::ledger::transaction::{Envelope, Transaction};
 use kerbholz_consensus::{
-    CommitDigest, Committee, CommitteeConfig, Instant, Parameters, Recovery, Signer, Timer,
+    Checkpoint, CommitDigest, Committee, CommitteeConfig, Instant, Parameters, Recovery, Signer,
+    Statement, Timer,
 };
 
 fn at(ms: u64) -> Now {
@@ -42,6 +43,7 @@ fn replica_of(parameters: Parameters, recovery: Recovery) -> (Replica, Vec<Actio
         mempool: Mempool::default(),
         greetings: BTreeMap::new(),
         collected: Round::GENESIS,
+        uncertified: BTreeMap::new(),
         lost_log: false,
     };
     let first = replica.settle(at(0), first);
@@ -142,6 +144,7 @@ fn a_block_is_not_forgotten_before_what_it_carries_is_in_another() {
     let carrier = blocks.iter().find(|block| block.payload().len() == 1).unwrap().round();
     // Another commit is executed, so late that the block could never be committed any more.
     replica.executed(at(50), done(&transaction(2))).unwrap();
+    replica.certified(1);
     assert_eq!(replica.forget_through(), carrier.minus(1));
     let returned = vec![Action::PayloadReturned(vec![transaction(1).bytes()])];
     let mut again = replica.settle(at(60), returned);
@@ -150,6 +153,23 @@ fn a_block_is_not_forgotten_before_what_it_carries_is_in_another() {
     assert!(replica.forget_through() > carrier, "a newer block carries it");
     replica.executed(at(70), done(&transaction(1))).unwrap();
     assert_eq!(replica.forget_through(), Round(100 - 60), "by collection alone");
+}
+
+#[test]
+fn a_block_is_not_forgotten_before_others_can_do_without() {
+    // Who is one commit behind needs what we decided it by, and cannot catch up to it yet.
+    let (mut replica, _) = replica(Recovery::default());
+    replica.executed(at(50), done(&transaction(1))).unwrap();
+    assert_eq!(replica.forget_through(), Round::GENESIS);
+    let statement = Statement {
+        index: 1,
+        commit_digest: CommitDigest([0; 32]),
+        log_root: [0; 32],
+        state_digest: [0; 32],
+    };
+    let checkpoint = Action::Checkpoint(Checkpoint { statement, signatures: Vec::new() });
+    assert_eq!(replica.settle(at(60), vec![checkpoint.clone()]), [checkpoint]);
+    assert_eq!(replica.forget_through(), Round(100 - 60));
 }
 
 #[test]

@@ -133,9 +133,9 @@ impl Body {
         // One of the quorum is itself, unless it lags behind and leaves rounds out.
         let complete =
             |round: Round| self.authors(round) + usize::from(round == newest) >= self.quorum();
-        let top = self.rounds.keys().next_back().copied().unwrap_or_default();
-        let below =
-            (newest.0..=top.0.max(newest.0)).rev().map(Round).find(|round| complete(*round))?;
+        // Another liar's rounds may be anywhere: only those that somebody has a block of are looked at.
+        let above = self.rounds.range(newest.plus(1)..).rev().map(|(round, _)| *round);
+        let below = above.chain([newest]).find(|round| complete(*round))?;
         let next = below.plus(1);
         let begun = self.authors(next) > 0;
         let hurried = self

@@ -11,6 +11,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 use tests::{
     adversary::Name,
@@ -48,6 +49,9 @@ struct Arguments {
     /// Run each seed twice, and compare everything that happened.
     #[arg(long)]
     twice: bool,
+    /// Begin no further seed after so many minutes.
+    #[arg(long)]
+    minutes: Option<u64>,
     /// How many seeds to run at once.
     #[arg(long, default_value_t = thread::available_parallelism().map_or(1, usize::from))]
     jobs: usize,
@@ -112,6 +116,7 @@ impl Arguments {
 /// What many runs came to.
 #[derive(Default)]
 struct Summary {
+    seeds: u64,
     tally: Tally,
     failed: Vec<Outcome>,
 }
@@ -131,9 +136,8 @@ fn main() -> ExitCode {
         return print_failures(&arguments, &[outcome]);
     }
     let seeds = arguments.seeds.clone().unwrap_or(0..0);
-    let count = seeds.end - seeds.start;
     let summary = run_all(seeds, &arguments);
-    print_table(count, &summary.tally);
+    print_table(summary.seeds, &summary.tally);
     print_failures(&arguments, &summary.failed)
 }
 
@@ -145,18 +149,24 @@ fn alone<T: Send>(run: impl FnOnce() -> T + Send) -> T {
     }
 }
 
+fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(60 * minutes)
+}
+
 fn run_all(seeds: Range<u64>, arguments: &Arguments) -> Summary {
     let bar = ProgressBar::new(seeds.end - seeds.start);
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} seeds, {eta} left {msg}")
     {
         bar.set_style(style);
     }
+    let started = Instant::now();
     let next = AtomicU64::new(seeds.start);
     let summary = Mutex::new(Summary::default());
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds.end {
+            let is_late = arguments.minutes.is_some_and(|most| started.elapsed() >= minutes(most));
+            if seed >= seeds.end || is_late {
                 return;
             }
             let mut outcome = run(seed, &arguments.options(), false);
@@ -169,7 +179,9 @@ fn run_all(seeds: Range<u64>, arguments: &Arguments) -> Summary {
             }
             let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
             summary.tally.add(&outcome.tally);
-            if !outcome.violations.is_empty() {
+            summary.seeds += 1;
+            if let Some(violation) = outcome.violations.first() {
+                bar.println(format!("seed {seed}: {}", violation.rule));
                 summary.failed.push(outcome);
                 bar.set_message(format!("({} failed)", summary.failed.len()));
             }
