@@ -61,12 +61,8 @@ impl Authority {
     /// With an empty disk, and no power.
     pub fn new(node: usize, committee: &Committee, plan: &Plan) -> Self {
         let key = PublicKey(*keypair(AUTHORITY, node).public().as_bytes());
-        // Nobody founds the disk of one who joins later.
-        let memory = if node < plan.size {
-            MemoryStorage::found(committee.config(), key)
-        } else {
-            MemoryStorage::empty(committee.config(), key)
-        };
+        // Also of one who joins later: its directory is made together with its key.
+        let memory = MemoryStorage::found(committee.config(), key);
         let plug = memory.plug();
         Self {
             storage: Arc::new(Mutex::new(Box::new(memory))),
