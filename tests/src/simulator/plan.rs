@@ -166,6 +166,9 @@ impl Plan {
         }
         let (joiners, votes) = draw_votes(options, size, busy_until_ms, &mut random);
         let all = size + joiners;
+        // Who follows certified commits looks for newer ones once a heartbeat.
+        let following_ms = if votes.is_empty() { 0 } else { 2 * parameters.heartbeat_ms };
+        let end_ms = end_ms + following_ms;
         let wrong = |random: &mut Random, most: u64| {
             random.between(0, 2 * most) as i64 - i64::try_from(most).unwrap_or_default()
         };
