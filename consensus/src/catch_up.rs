@@ -331,11 +331,12 @@ impl CatchUp {
     /// Lets go of everything when no block came for a heartbeat, and returns what need not be
     /// fetched any more: the streams may do better, and other peers are asked afterwards.
     pub fn give_up(&mut self, now: Instant, dag: &Dag) -> Vec<BlockRef> {
-        let is_here = |block: &BlockRef| dag.contains(block) || self.holds(block);
-        let complete = self.headers.front().is_none_or(|first| first.blocks.iter().all(is_here));
+        let Some(first) = self.headers.front() else { return Vec::new() };
         if now < self.progress.plus_ms(self.heartbeat_ms) {
             return Vec::new();
         }
+        let is_here = |block: &BlockRef| dag.contains(block) || self.holds(block);
+        let complete = first.blocks.iter().all(is_here);
         self.progress = now;
         if complete {
             // It waits for execution, not for blocks.
