@@ -58,15 +58,18 @@ impl DataDirectory {
             create_whole(&path.join(LOST_LOG), LOST_LOG_TEXT)?;
             create(path, identity)?;
         }
-        remove_temporary(path)?;
-        for part in [LOGS, LEDGER] {
-            let part = path.join(part);
-            if part == path.join(LEDGER) && !part.is_dir() {
-                return Err(StorageError::Missing { path: part, what: "the ledger" });
-            }
-            remove_temporary(&part)?;
+        let ledger = path.join(LEDGER);
+        if !ledger.is_dir() {
+            return Err(StorageError::Missing { path: ledger, what: "the ledger" });
         }
         Ok(Self { path: path.into(), identity, _lock: lock })
+    }
+
+    /// Removes what a crash left half made.
+    pub(super) fn remove_unfinished(&self) -> Result<(), StorageError> {
+        [self.path.clone(), self.path.join(LOGS), self.ledger()]
+            .iter()
+            .try_for_each(|folder| remove_temporary(folder))
     }
 
     /// Creates the data directory of a key that has signed nothing yet, as the setup of a network
@@ -116,7 +119,8 @@ impl DataDirectory {
             let number = name.to_str()?.parse().ok()?;
             (epoch_name(number).as_str() == name).then_some(number)
         };
-        let names = entries(&logs)?.into_iter().filter(|name| !is_aside(name));
+        let names = entries(&logs)?.into_iter();
+        let names = names.filter(|name| !is_aside(name) && !is_temporary(name));
         names
             .map(|name| {
                 number(&name).ok_or_else(|| StorageError::Unknown { path: logs.join(&name) })

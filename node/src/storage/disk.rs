@@ -103,7 +103,7 @@ impl DiskStorage {
     fn begin_epoch(&mut self, entry: &LedgerEntry, epoch: u64) -> Result<(), StorageError> {
         self.directory.create_log(epoch)?;
         let genesis = self.directory.genesis();
-        let (wal, ..) = Wal::open(&self.directory.log(epoch), genesis)?;
+        let (wal, ..) = Wal::open(Wal::examine(&self.directory.log(epoch), genesis)?)?;
         self.segments.append(std::slice::from_ref(entry))?;
         self.before = Some(std::mem::replace(&mut self.wal, wal));
         for over in self.directory.logs()?.into_iter().filter(|log| log + 1 < epoch) {

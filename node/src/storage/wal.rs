@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use kerbholz_consensus::{AuthorityIndex, BlockRef, Round};
 
-use self::recovery::Recovered;
+use self::recovery::{Found, Recovered};
 use super::append::{AppendFile, create_whole, sync_directory};
 use super::directory::{WATERMARK, numbered_name};
 use super::error::{At, StorageError};
@@ -55,16 +55,38 @@ pub(super) struct Wal {
     target: u64,
 }
 
+/// A log that was read but not touched: what [`Wal::open`] needs.
+pub(super) struct Examined {
+    directory: PathBuf,
+    genesis: [u8; 32],
+    watermark: Watermark,
+    found: Found,
+}
+
+impl Examined {
+    /// Whose blocks the log holds as its own node's, if it holds any.
+    pub(super) fn author(&self) -> Option<AuthorityIndex> {
+        self.found.newest_own().map(|block| block.reference.author)
+    }
+}
+
+/// An opened log with its blocks, and what could not be read.
+pub(super) type Opened = (Wal, Vec<StoredBlock>, Vec<Damage>);
+
 impl Wal {
+    /// Reads the log and judges whether it may be opened. Changes nothing.
+    pub(super) fn examine(directory: &Path, genesis: [u8; 32]) -> Result<Examined, StorageError> {
+        let watermark = Watermark::open(&directory.join(WATERMARK))?;
+        let found = recovery::examine(directory, genesis, watermark.marks())?;
+        Ok(Examined { directory: directory.into(), genesis, watermark, found })
+    }
+
     /// Opens the log, repairing what a crash may have torn; also gives the blocks it holds, in
     /// the order of their appending, and what could not be read of foreign blocks.
-    pub(super) fn open(
-        directory: &Path,
-        genesis: [u8; 32],
-    ) -> Result<(Self, Vec<StoredBlock>, Vec<Damage>), StorageError> {
-        let watermark = Watermark::open(&directory.join(WATERMARK))?;
-        let marks = watermark.marks();
-        let Recovered { blocks, last, lost } = recovery::recover(directory, genesis, marks)?;
+    pub(super) fn open(examined: Examined) -> Result<Opened, StorageError> {
+        let Examined { directory, genesis, watermark, found } = examined;
+        let (directory, marks) = (directory.as_path(), watermark.marks());
+        let Recovered { blocks, last, lost } = found.repair(directory, genesis)?;
         let (active_number, length, ended) = match last {
             Some(last) => last,
             None => {

@@ -131,7 +131,7 @@ fn a_creation_that_a_crash_stopped_is_finished() {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir(root.path().join(LOGS)).unwrap();
     fs::write(root.path().join("VERSION.tmp"), "half").unwrap();
-    drop(open(root.path()).unwrap());
+    open(root.path()).unwrap().remove_unfinished().unwrap();
     assert!(!root.path().join("VERSION.tmp").exists());
     assert_eq!(read_genesis(root.path()).unwrap(), GENESIS);
 }

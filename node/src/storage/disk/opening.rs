@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use kerbholz_consensus::{CommitteeConfig, PublicKey};
+use kerbholz_consensus::{AuthorityIndex, CommitteeConfig, PublicKey};
 
 use super::super::directory::{DataDirectory, WATERMARK};
 use super::super::epoch::Epoch;
@@ -11,9 +11,9 @@ use super::super::error::StorageError;
 use super::super::evidence::Book;
 use super::super::segments::Segments;
 use super::super::state::State;
-use super::super::wal::Wal;
+use super::super::wal::{self, Wal};
 use super::super::watermark::Watermark;
-use super::super::{Damage, RawBlock, Recovered, StoredBlock};
+use super::super::{RawBlock, Recovered, StoredBlock};
 use super::DiskStorage;
 
 /// See [`DiskStorage::open`].
@@ -22,17 +22,25 @@ pub(super) fn open(
     genesis: &CommitteeConfig,
     key: PublicKey,
 ) -> Result<DiskStorage, StorageError> {
+    // All of it is looked at before any of it is touched: a directory that is refused stays as it is.
+    let ledger = Segments::examine(&directory.ledger(), genesis)?;
+    ledger.check_reach(commit_mark(&directory)?)?;
+    let newest = ledger.epochs().last().cloned().unwrap_or_else(|| Epoch::first(genesis));
+    check_logs(&directory, newest.number())?;
+    let log = examine_log(&directory, newest.number())?;
+    let author = log.as_ref().ok().and_then(wal::Examined::author);
+    check_author(&directory, &newest, key, author)?;
+
+    directory.remove_unfinished()?;
     let (state, rebuild) = State::open(&directory.state())?;
     let applied = state.applied_commit();
     // Rows are written after their commit is durable, so the ledger reaches at least there.
-    let commit_min = commit_mark(&directory)?.max(applied.unwrap_or(0));
-    let (segments, torn) = Segments::open(&directory.ledger(), genesis, commit_min)?;
-    let newest = segments.epochs().last().cloned().unwrap_or_else(|| Epoch::first(genesis));
+    ledger.check_reach(applied.unwrap_or(0))?;
+    let (segments, torn) = Segments::open(ledger)?;
     settle_logs(&directory, newest.number())?;
-    let (mut wal, blocks, mut lost) = open_log(&directory, &segments, newest.number())?;
+    let (mut wal, blocks, mut lost) = open_log(&directory, log, &segments, newest.number())?;
     lost.extend(torn);
     let own_last = wal.own_last()?;
-    check_author(&directory, &newest, key, own_last.as_ref())?;
     let blocks = uncommitted(&mut wal, &segments, blocks)?;
     let before = open_before(&directory, &segments, newest.number())?;
     let (before, own_before) = before.map_or((None, Vec::new()), |(wal, own)| (Some(wal), own));
@@ -69,47 +77,63 @@ fn commit_mark(directory: &DataDirectory) -> Result<u64, StorageError> {
     Ok(commit)
 }
 
-/// Deletes the logs of epochs that are over, and one that was made for an epoch that a crash kept
-/// from beginning.
-fn settle_logs(directory: &DataDirectory, newest: u64) -> Result<(), StorageError> {
-    for epoch in directory.logs()? {
-        if epoch > newest {
-            let mark = Watermark::open(&directory.log(epoch).join(WATERMARK))?;
-            if mark.marks().own_round > 0 {
-                let what = format!(
-                    "blocks of epoch {epoch} were signed, but the ledger knows only epochs up to \
-                     {newest} - restore the ledger directory from a backup or from another \
-                     authority"
-                );
-                return Err(StorageError::Lost { path: directory.ledger(), what });
-            }
-        }
-        if epoch > newest || epoch + 1 < newest {
-            directory.remove_log(epoch)?;
+/// Refuses blocks of an epoch that the ledger does not know.
+fn check_logs(directory: &DataDirectory, newest: u64) -> Result<(), StorageError> {
+    for epoch in directory.logs()?.into_iter().filter(|epoch| *epoch > newest) {
+        let mark = Watermark::open(&directory.log(epoch).join(WATERMARK))?;
+        if mark.marks().own_round > 0 {
+            let what = format!(
+                "blocks of epoch {epoch} were signed, but the ledger knows only epochs up to \
+                 {newest} - restore the ledger directory from a backup or from another authority"
+            );
+            return Err(StorageError::Lost { path: directory.ledger(), what });
         }
     }
     Ok(())
+}
+
+/// Deletes the logs of epochs that are over, and one that was made for an epoch that a crash kept
+/// from beginning.
+fn settle_logs(directory: &DataDirectory, newest: u64) -> Result<(), StorageError> {
+    let is_needed = |epoch: u64| epoch == newest || epoch + 1 == newest;
+    for epoch in directory.logs()?.into_iter().filter(|epoch| !is_needed(*epoch)) {
+        directory.remove_log(epoch)?;
+    }
+    Ok(())
+}
+
+/// Reads the block log of an epoch. The inner error says why it is not all there.
+fn examine_log(
+    directory: &DataDirectory,
+    epoch: u64,
+) -> Result<Result<wal::Examined, StorageError>, StorageError> {
+    match Wal::examine(&directory.log(epoch), directory.genesis()) {
+        Err(error @ (StorageError::Missing { .. } | StorageError::Lost { .. })) => Ok(Err(error)),
+        examined => examined.map(Ok),
+    }
 }
 
 /// Opens the block log of an epoch with the blocks in it. If it is not all there, nobody knows any
 /// more what was signed: this is marked first, then a new log is begun.
 fn open_log(
     directory: &DataDirectory,
+    examined: Result<wal::Examined, StorageError>,
     segments: &Segments,
     epoch: u64,
-) -> Result<(Wal, Vec<StoredBlock>, Vec<Damage>), StorageError> {
-    let (log, genesis) = (directory.log(epoch), directory.genesis());
-    match Wal::open(&log, genesis) {
-        Err(error @ (StorageError::Missing { .. } | StorageError::Lost { .. })) => {
-            let (commit, path) = (segments.last_commit(), log.display());
+) -> Result<wal::Opened, StorageError> {
+    let examined = match examined {
+        Ok(examined) => examined,
+        Err(error) => {
+            let (log, commit) = (directory.log(epoch), segments.last_commit());
+            let path = log.display();
             tracing::warn!(%path, commit, %error, "the log of what this node has signed is lost");
             directory.set_log_lost(true)?;
             directory.set_log_aside(epoch)?;
             directory.create_log(epoch)?;
-            Wal::open(&log, genesis)
+            Wal::examine(&log, directory.genesis())?
         }
-        opened => opened,
-    }
+    };
+    Wal::open(examined)
 }
 
 /// The log of the epoch before, and the own blocks in it that no commit holds. Nothing depends on
@@ -123,7 +147,8 @@ fn open_before(
     if !directory.logs()?.contains(&epoch) {
         return Ok(None);
     }
-    let (mut wal, blocks, _) = match Wal::open(&directory.log(epoch), directory.genesis()) {
+    let opened = Wal::examine(&directory.log(epoch), directory.genesis()).and_then(Wal::open);
+    let (mut wal, blocks, _) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             tracing::warn!(%error, epoch, "transactions that waited when the epoch ended are lost");
@@ -140,9 +165,9 @@ fn check_author(
     directory: &DataDirectory,
     epoch: &Epoch,
     key: PublicKey,
-    own_last: Option<&RawBlock>,
+    author: Option<AuthorityIndex>,
 ) -> Result<(), StorageError> {
-    let Some(author) = own_last.map(|block| block.reference.author) else { return Ok(()) };
+    let Some(author) = author else { return Ok(()) };
     let of = epoch.config.authorities.get(author.position());
     if of == Some(&key) {
         return Ok(());

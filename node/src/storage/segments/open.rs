@@ -19,15 +19,31 @@ use super::format::{EXTENSION, Ends, Index, MAGIC, Trailer, path, read_ends};
 use super::scan::{SegmentScan, Step, read_epoch, read_record};
 use super::{Closed, Open, SEGMENT_TARGET, Segments};
 
+/// The ledger, read but not touched.
+pub(in super::super) struct Examined {
+    segments: Segments,
+    tail: Option<Tail>,
+}
+
+impl Examined {
+    /// Every epoch, from 0 on.
+    pub(in super::super) fn epochs(&self) -> &[Epoch] {
+        &self.segments.epochs
+    }
+
+    /// Refuses a ledger that lacks what was acknowledged: commits up to this one.
+    pub(in super::super) fn check_reach(&self, commit_min: u64) -> Result<(), StorageError> {
+        self.segments
+            .check_reach(commit_min, self.tail.as_ref().and_then(|tail| tail.torn.as_ref()))
+    }
+}
+
 impl Segments {
-    /// Opens the ledger in `directory` of the network with this first epoch. Its commits must reach
-    /// at least `commit_min`: what was acknowledged for certain. An incomplete entry at its end is
-    /// cut off and reported.
-    pub(in super::super) fn open(
+    /// Reads the ledger in `directory` of the network with this first epoch. Changes nothing.
+    pub(in super::super) fn examine(
         directory: &Path,
         genesis: &CommitteeConfig,
-        commit_min: u64,
-    ) -> Result<(Self, Option<Damage>), StorageError> {
+    ) -> Result<Examined, StorageError> {
         let mut segments = Self {
             directory: directory.into(),
             epochs: vec![Epoch::first(genesis)],
@@ -55,9 +71,16 @@ impl Segments {
             }
         }
         segments.last_commit = tail.as_ref().map_or(segments.last_commit, |tail| tail.last_commit);
+        Ok(Examined { segments, tail })
+    }
+
+    /// Opens the ledger for appending. Whoever does so has [checked its
+    /// reach](Examined::check_reach): an incomplete entry at its end is cut off and reported.
+    pub(in super::super) fn open(
+        examined: Examined,
+    ) -> Result<(Self, Option<Damage>), StorageError> {
+        let Examined { mut segments, tail } = examined;
         let torn = tail.as_ref().and_then(|tail| tail.torn.clone());
-        // Nothing is cut off before it is known that nothing acknowledged goes with it.
-        segments.check_reach(commit_min, torn.as_ref())?;
         segments.open = tail.map(Tail::resume).transpose()?;
         segments.opened()?;
         segments.checkpoint = segments.read_checkpoint()?;

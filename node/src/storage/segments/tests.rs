@@ -21,7 +21,9 @@ fn ledger(directory: &Path) -> Segments {
 }
 
 fn open(directory: &Path, commit_min: u64) -> Result<Segments, StorageError> {
-    Segments::open(directory, genesis(), commit_min).map(|(segments, _)| segments)
+    let examined = Segments::examine(directory, genesis())?;
+    examined.check_reach(commit_min)?;
+    Segments::open(examined).map(|(segments, _)| segments)
 }
 
 /// Everything a reader gives, and how it ended.

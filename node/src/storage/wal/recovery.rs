@@ -51,53 +51,79 @@ struct Scan {
     ended: bool,
 }
 
-pub(super) fn recover(
+/// The files of the log as they are, found good enough to be repaired.
+pub(super) struct Found {
+    scans: Vec<Scan>,
+    /// Numbers of files that were given up, but are still there.
+    over: Vec<u64>,
+}
+
+/// Reads the log and refuses what may not be repaired. Changes nothing.
+pub(super) fn examine(
     directory: &Path,
     genesis: [u8; 32],
     marks: Marks,
-) -> Result<Recovered, StorageError> {
+) -> Result<Found, StorageError> {
+    let mut numbers = numbered(directory, EXTENSION)?;
+    let over = numbers.extract_if(.., |number| *number < marks.first_wal).collect();
+    check_gapless(directory, &numbers, marks)?;
     let mut scans = Vec::new();
-    let numbers = existing(directory, marks)?;
     for number in &numbers {
         scans.push(scan(directory, genesis, *number, numbers.last() == Some(number))?);
     }
     judge(directory, &scans, marks)?;
-    let mut lost = Vec::new();
-    let last_number = numbers.last().copied();
-    for scan in &mut scans {
-        let path = path(directory, scan.number);
-        for gap in &scan.gaps {
-            let (offset, what) = (gap.offset, gap.what);
-            tracing::warn!(path = %path.display(), offset, what, "dropped from the block log");
-            lost.push(Damage { path: path.clone(), offset, what: what.into() });
-        }
-        let is_last = last_number == Some(scan.number);
-        // A torn tail needs no rewriting: whoever appends cuts it off first.
-        let only_tail = is_last && scan.gaps.iter().all(|gap| gap.offset >= scan.good);
-        if !(scan.gaps.is_empty() || only_tail) {
-            rewrite(&path, genesis, scan, !is_last)?;
-        }
-    }
-    let last = scans.last().map(|scan| (scan.number, scan.good, scan.ended));
-    let blocks = scans.into_iter().flat_map(|scan| {
-        scan.blocks.into_iter().map(move |(block, offset)| (block, scan.number, offset))
-    });
-    Ok(Recovered { blocks: blocks.collect(), last, lost })
+    Ok(Found { scans, over })
 }
 
-/// The numbers of the log's files, without gaps; deletes those already given up.
-fn existing(directory: &Path, marks: Marks) -> Result<Vec<u64>, StorageError> {
-    let mut numbers = numbered(directory, EXTENSION)?;
-    for number in numbers.extract_if(.., |number| *number < marks.first_wal) {
-        let path = path(directory, number);
-        fs::remove_file(&path).at(&path, "delete")?;
+impl Found {
+    /// The newest own block; of two of a round, the one that was appended last.
+    pub(super) fn newest_own(&self) -> Option<&StoredBlock> {
+        let blocks = self.scans.iter().flat_map(|scan| &scan.blocks).map(|(block, _)| block);
+        blocks.filter(|block| block.own).max_by_key(|block| block.reference.round)
     }
+
+    /// Drops what does not read, and deletes what was given up.
+    pub(super) fn repair(
+        mut self,
+        directory: &Path,
+        genesis: [u8; 32],
+    ) -> Result<Recovered, StorageError> {
+        for number in self.over {
+            let path = path(directory, number);
+            fs::remove_file(&path).at(&path, "delete")?;
+        }
+        let mut lost = Vec::new();
+        let last_number = self.scans.last().map(|scan| scan.number);
+        for scan in &mut self.scans {
+            let path = path(directory, scan.number);
+            for gap in &scan.gaps {
+                let (offset, what) = (gap.offset, gap.what);
+                tracing::warn!(path = %path.display(), offset, what, "dropped from the block log");
+                lost.push(Damage { path: path.clone(), offset, what: what.into() });
+            }
+            let is_last = last_number == Some(scan.number);
+            // A torn tail needs no rewriting: whoever appends cuts it off first.
+            let only_tail = is_last && scan.gaps.iter().all(|gap| gap.offset >= scan.good);
+            if !(scan.gaps.is_empty() || only_tail) {
+                rewrite(&path, genesis, scan, !is_last)?;
+            }
+        }
+        let last = self.scans.last().map(|scan| (scan.number, scan.good, scan.ended));
+        let blocks = self.scans.into_iter().flat_map(|scan| {
+            scan.blocks.into_iter().map(move |(block, offset)| (block, scan.number, offset))
+        });
+        Ok(Recovered { blocks: blocks.collect(), last, lost })
+    }
+}
+
+/// Refuses a log that lacks a file.
+fn check_gapless(directory: &Path, numbers: &[u64], marks: Marks) -> Result<(), StorageError> {
     if numbers.is_empty() && marks == (Marks { first_wal: 1, ..Marks::default() }) {
-        return Ok(numbers);
+        return Ok(());
     }
     let end = numbers.last().map_or(marks.first_wal, |last| *last);
     match (marks.first_wal..=end).find(|number| numbers.binary_search(number).is_err()) {
-        None => Ok(numbers),
+        None => Ok(()),
         Some(number) => Err(StorageError::Missing {
             path: path(directory, number),
             what: "part of the block log, which may hold own blocks",

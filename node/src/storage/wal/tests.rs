@@ -19,7 +19,7 @@ impl Log {
     }
 
     fn open(&self) -> Result<(Wal, Vec<StoredBlock>, Vec<Damage>), StorageError> {
-        Wal::open(&self.wal(), GENESIS)
+        Wal::open(Wal::examine(&self.wal(), GENESIS)?)
     }
 
     fn wal(&self) -> PathBuf {

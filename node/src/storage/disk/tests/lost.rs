@@ -1,6 +1,8 @@
 //! Whether a node knows what it has signed: founded, found empty, robbed of its log.
 
 use super::*;
+use std::io::Write as _;
+use std::path::PathBuf;
 
 fn lost_log(path: &Path) -> bool {
     open(path).unwrap().recover().lost_log
@@ -67,11 +69,9 @@ fn a_log_that_has_vanished_in_part_or_whole_is_a_lost_log() {
     }
 }
 
-/// Not even by who moves folders about is a log taken for somebody else's.
-#[test]
-fn a_log_of_another_authority_is_refused() {
-    let root = tempfile::tempdir().unwrap();
-    let (own, other) = (root.path().join("own"), root.path().join("other"));
+/// The directory of one authority with the log and the ledger of another.
+fn mixed_up(root: &Path) -> PathBuf {
+    let (own, other) = (root.join("own"), root.join("other"));
     DiskStorage::found(&own, genesis(), key(OWN.0)).unwrap();
     fill(&mut open(&own).unwrap());
     DiskStorage::found(&other, genesis(), key(1)).unwrap();
@@ -79,10 +79,54 @@ fn a_log_of_another_authority_is_refused() {
         fs::remove_dir_all(other.join(part)).unwrap();
         fs::rename(own.join(part), other.join(part)).unwrap();
     }
-    match DiskStorage::open(&other, genesis(), key(1)).map(drop) {
+    other
+}
+
+fn append(path: &Path, bytes: &[u8]) {
+    fs::OpenOptions::new().append(true).open(path).unwrap().write_all(bytes).unwrap();
+}
+
+/// Not even by who moves folders about is a log taken for somebody else's.
+#[test]
+fn a_log_of_another_authority_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    match DiskStorage::open(&mixed_up(root.path()), genesis(), key(1)).map(drop) {
         Err(StorageError::OtherAuthority { found, expected, .. }) => {
             assert_eq!((found, expected), (key(OWN.0).to_string(), key(1).to_string()));
         }
         refused => panic!("{refused:?}"),
     }
+}
+
+/// It may be somebody's only copy: whatever could be repaired in it is left as it is.
+#[test]
+fn a_directory_that_is_refused_stays_as_it_is() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = mixed_up(root.path());
+    let log = directory.join(format!("log/{:020}", 0));
+    // Each of these an opening would cut off, rewrite, delete or move aside.
+    append(&log.join(format!("{:020}.wal", 1)), b"torn");
+    append(&directory.join(format!("ledger/{:020}.seg", 1)), b"torn");
+    fs::write(directory.join("VERSION.tmp"), "half made").unwrap();
+    fs::create_dir_all(directory.join("log/00000000000000000007.tmp")).unwrap();
+    fs::create_dir(directory.join("state")).unwrap();
+    fs::write(directory.join("state/conf"), "no state").unwrap();
+    let content = || -> Vec<(PathBuf, Vec<u8>)> {
+        let files = files(&directory).into_iter();
+        files.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+    };
+    let before = content();
+    let refused = DiskStorage::open(&directory, genesis(), key(1)).map(drop);
+    assert!(matches!(refused, Err(StorageError::OtherAuthority { .. })), "{refused:?}");
+    assert_eq!(content(), before);
+    assert!(directory.join("log/00000000000000000007.tmp").is_dir());
+    // The log's own authority gets all of it back.
+    DiskStorage::found(&root.path().join("again"), genesis(), key(OWN.0)).unwrap();
+    for part in ["log", "ledger"] {
+        let target = root.path().join("again").join(part);
+        fs::remove_dir_all(&target).unwrap();
+        fs::rename(directory.join(part), target).unwrap();
+    }
+    let found = open(&root.path().join("again")).unwrap().recover();
+    assert_eq!((found.last_commit, found.lost_log, found.lost.len()), (6, false, 2));
 }
