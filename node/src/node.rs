@@ -85,7 +85,7 @@ pub async fn run(
     check_key(&config, &network, &key.public())?;
     let start = tokio::time::Instant::now();
     let signer = Signer::from_seed(&key.seed());
-    let directory = Directory::new(network.all_addresses().clone(), signer.public_key());
+    let mut directory = Directory::new(network.all_addresses().clone(), signer.public_key());
     let (storage, opened) = tokio::task::block_in_place(|| open(&config, &network, signer))?;
     let Opened { replica, executor, first } = opened;
     let rows = lock(&storage).rows();

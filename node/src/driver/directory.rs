@@ -17,6 +17,16 @@ const FORMER_MAX: usize = 128;
 pub struct Directory {
     by_name: BTreeMap<String, Vec<Multiaddr>>,
     own: PublicKey,
+    voted: Known,
+}
+
+/// The authorities of the epochs up to now, each as it was voted last.
+#[derive(Clone, Debug)]
+struct Known {
+    /// Those of the newest epoch first.
+    authorities: Vec<Voted>,
+    /// How many epochs they are from. What the ledger says of an epoch never changes.
+    epochs: u64,
 }
 
 /// The peers of an epoch.
@@ -28,16 +38,17 @@ pub(crate) struct Peers {
 impl Directory {
     /// Of this file; `own` is left out of all peers.
     pub const fn new(by_name: BTreeMap<String, Vec<Multiaddr>>, own: PublicKey) -> Self {
-        Self { by_name, own }
+        Self { by_name, own, voted: Known { authorities: Vec::new(), epochs: 0 } }
     }
 
     /// The peers of an epoch with this committee, by what the ledger says up to now.
     pub(crate) fn peers(
-        &self,
+        &mut self,
         state: &dyn Read,
         committee: &Committee,
     ) -> Result<Peers, ReadError> {
-        let known = known(state)?;
+        self.voted.read(state)?;
+        let known = &self.voted.authorities;
         let others = committee.authorities().filter_map(|index| committee.key(index));
         let others: Vec<PublicKey> = others.filter(|key| *key != self.own).collect();
         let address = |key: &PublicKey| Authority {
@@ -70,6 +81,21 @@ impl Directory {
     }
 }
 
+impl Known {
+    /// Takes in the epochs that the ledger has decided since.
+    fn read(&mut self, state: &dyn Read) -> Result<(), ReadError> {
+        let epochs = query::ledger(state)?.epoch.get() + 1;
+        for epoch in self.epochs..epochs {
+            let row = query::committee_of(state, Epoch::new(epoch))?;
+            let newer = row.map_or_else(Vec::new, |row| row.authorities);
+            self.authorities.retain(|known| newer.iter().all(|newer| newer.key != known.key));
+            self.authorities.splice(..0, newer);
+            self.epochs = epoch + 1;
+        }
+        Ok(())
+    }
+}
+
 impl Peers {
     /// What each of them is told when it opens its stream.
     pub(crate) fn hellos(&self, replica: &Replica) -> BTreeMap<PeerKey, Vec<u8>> {
@@ -81,17 +107,6 @@ impl Peers {
 
 fn is(authority: &Voted, key: &PublicKey) -> bool {
     *authority.key.as_bytes() == key.0
-}
-
-/// The authorities of all epochs, newest first.
-fn known(state: &dyn Read) -> Result<Vec<Voted>, ReadError> {
-    let newest = query::ledger(state)?.epoch.get();
-    let mut known = Vec::new();
-    for epoch in (0..=newest).rev() {
-        let row = query::committee_of(state, Epoch::new(epoch))?;
-        known.extend(row.into_iter().flat_map(|row| row.authorities));
-    }
-    Ok(known)
 }
 
 #[cfg(test)]

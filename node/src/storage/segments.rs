@@ -9,6 +9,7 @@ mod lookup;
 mod open;
 mod reader;
 mod scan;
+mod table;
 mod walk;
 
 use std::fs;
@@ -21,6 +22,7 @@ use self::format::{Index, MAGIC, Trailer, key, path};
 use self::lookup::IndexCache;
 pub(super) use self::lookup::Location;
 pub use self::reader::{Ending, SegmentReader};
+use self::table::Table;
 use super::append::{AppendFile, create_whole};
 use super::epoch::{self, Epoch};
 use super::error::{At, StorageError};
@@ -39,11 +41,13 @@ struct Closed {
     trailer: Trailer,
     /// Whose blocks it has, once somebody has looked.
     authors: OnceLock<AuthoritySet>,
+    /// The shape of its index, once somebody has asked for something in it.
+    table: OnceLock<Table>,
 }
 
 impl Closed {
     fn new(first: u64, epoch: u64, trailer: Trailer) -> Self {
-        Self { first, epoch, trailer, authors: OnceLock::new() }
+        Self { first, epoch, trailer, authors: OnceLock::new(), table: OnceLock::new() }
     }
 }
 

@@ -5,10 +5,11 @@ use kerbholz_client::ledger::keys;
 use kerbholz_client::ledger::memory::Memory;
 use kerbholz_client::ledger::quantity::{CommitIndex, Timestamp};
 use kerbholz_client::ledger::rows::{
-    CommitteeRow, LedgerRow, Table, Write, committee_key, key as row_key,
+    CommitteeRow, LedgerRow, Row, Table, Write, committee_key, key as row_key,
 };
 use kerbholz_client::ledger::{codec, execute, genesis};
 use kerbholz_consensus::{CommitDigest, CommitteeConfig, NetworkId, Signer};
+use std::cell::RefCell;
 
 fn key(seed: u8) -> PublicKey {
     Signer::from_seed(&[seed; 32]).public_key()
@@ -86,7 +87,7 @@ fn members_are_reached_by_file_and_vote_and_former_ones_are_known() {
     for (name, port) in by_name {
         file.entry(name.into()).or_default().push(address(port));
     }
-    let directory = Directory::new(file, key(1));
+    let mut directory = Directory::new(file, key(1));
     let peers = directory.peers(&state(&epochs), &committee(&[1, 5])).unwrap();
     let five = vec![address(55), address(5), quic5.parse().unwrap()];
     assert_eq!(peers.authorities, [Authority { key: peer(5), addresses: five }]);
@@ -99,4 +100,40 @@ fn members_are_reached_by_file_and_vote_and_former_ones_are_known() {
     // Nobody knows where a stranger is, and that is no reason to fail.
     let peers = directory.peers(&state(&epochs[..1]), &committee(&[1, 9])).unwrap();
     assert_eq!(peers.authorities, [Authority { key: peer(9), addresses: vec![] }]);
+}
+
+/// A state that notes which rows were asked for.
+struct Noting(Memory, RefCell<Vec<Vec<u8>>>);
+
+impl Read for Noting {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        self.1.borrow_mut().push(key.to_vec());
+        self.0.get(key)
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Row>, ReadError> {
+        self.0.scan(prefix, from, limit)
+    }
+}
+
+#[test]
+fn the_committee_of_an_epoch_is_read_once() {
+    let mut epochs = vec![vec![voted("one", 1, &[]), voted("two", 2, &[])]];
+    let mut directory = Directory::new(BTreeMap::new(), key(1));
+    let mut read = |epochs: &[Vec<Voted>]| {
+        let state = Noting(state(epochs), RefCell::default());
+        let peers = directory.peers(&state, &committee(&[1, 3])).unwrap();
+        let asked = state.1.into_inner().into_iter();
+        let is_committee = |key: &Vec<u8>| (0..9).any(|at| *key == committee_key(Epoch::new(at)));
+        (peers.authorities[0].addresses.len(), peers.former, asked.filter(is_committee).collect())
+    };
+    let rows = |epochs: std::ops::Range<u64>| -> Vec<Vec<u8>> {
+        epochs.map(|epoch| committee_key(Epoch::new(epoch))).collect()
+    };
+    assert_eq!(read(&epochs), (0, vec![peer(2)], rows(0..1)));
+    let (at, again) = ("/ip4/127.0.0.1/tcp/3", "/ip4/127.0.0.1/tcp/33");
+    epochs.push(vec![voted("one", 1, &[]), voted("three", 3, &[at])]);
+    epochs.push(vec![voted("four", 4, &[]), voted("three", 3, &[at, again])]);
+    assert_eq!(read(&epochs), (2, vec![peer(4), peer(2)], rows(1..3)));
+    assert_eq!(read(&epochs), (2, vec![peer(4), peer(2)], rows(0..0)));
 }

@@ -60,7 +60,8 @@ impl Index {
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(16 + 8 * self.commits.len() + 34 * self.blocks.len());
+        let mut out =
+            Vec::with_capacity(16 + 8 * self.commits.len() + ENTRY_LENGTH * self.blocks.len());
         out.extend_from_slice(&(self.commits.len() as u64).to_le_bytes());
         self.commits.iter().for_each(|offset| out.extend_from_slice(&offset.to_le_bytes()));
         out.extend_from_slice(&(self.blocks.len() as u64).to_le_bytes());
@@ -81,12 +82,21 @@ impl Index {
             index.commits.push(fields.u64()?);
         }
         for _ in 0..fields.u64()? {
-            let author = AuthorityIndex(fields.u16()?);
-            let key = (author, Round(fields.u64()?), fields.array()?);
-            index.blocks.insert(key, fields.u64()?);
+            let (key, offset) = decode_entry(&mut fields)?;
+            index.blocks.insert(key, offset);
         }
         fields.0.is_empty().then_some(index)
     }
+}
+
+/// Length of the entry of a block in an encoded index, in bytes.
+pub(super) const ENTRY_LENGTH: usize = 34;
+
+/// Key and offset of a block.
+pub(super) fn decode_entry(fields: &mut Fields<'_>) -> Option<(Key, u64)> {
+    let author = AuthorityIndex(fields.u16()?);
+    let key = (author, Round(fields.u64()?), fields.array()?);
+    Some((key, fields.u64()?))
 }
 
 /// The last bytes of a closed segment: what a reader needs without reading the rest.

@@ -1,5 +1,5 @@
-//! Finding commits and blocks: in the index of the open segment, or in those of closed ones, which
-//! are read when they are needed and kept for a while.
+//! Finding commits and blocks: in the index of the open segment, or in those of closed ones. Single
+//! ones are looked up in the file; for runs of them an index is read whole, and kept for a while.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -10,8 +10,9 @@ use kerbholz_consensus::{AuthorityIndex, BlockRef, CommitHeader, Round};
 use super::super::error::StorageError;
 use super::super::frame::{FRAME_HEADER, Kind};
 use super::super::{RawBlock, StoredCommit};
-use super::format::{Index, Key, key, path};
+use super::format::{Index, key, path};
 use super::scan::{decode_block, read_record};
+use super::table::{Lookup, Table};
 use super::{Closed, Segments};
 
 /// How many indexes of closed segments are kept in memory.
@@ -76,19 +77,21 @@ impl Segments {
     }
 
     fn commit_location(&self, index: u64) -> Result<Option<(u64, u64)>, StorageError> {
-        let place = |first: u64, table: &Index| {
-            let position = usize::try_from(index.checked_sub(first)?).ok()?;
-            Some((first, *table.commits.get(position)?))
-        };
+        let of = |first: u64, offset: Option<u64>| offset.map(|offset| (first, offset));
         if let Some(open) = &self.open
             && index >= open.first
         {
-            return Ok(place(open.first, &open.index));
+            let position = usize::try_from(index - open.first).ok();
+            let offset = position.and_then(|position| open.index.commits.get(position));
+            return Ok(of(open.first, offset.copied()));
         }
         let position = self.closed.partition_point(|closed| closed.first <= index);
         match position.checked_sub(1).and_then(|position| self.closed.get(position)) {
             None => Ok(None),
-            Some(closed) => Ok(place(closed.first, &*self.index(closed)?)),
+            Some(closed) => {
+                let offset = self.look_up(closed)?.commit(index - closed.first)?;
+                Ok(of(closed.first, offset))
+            }
         }
     }
 
@@ -103,29 +106,30 @@ impl Segments {
         {
             return Ok(Some(Location { segment: open.first, offset: *offset }));
         }
-        // Whoever asks for one block of an old segment asks for more of them.
-        if let Some(location) = self.locate_in_cache(&key) {
-            return Ok(Some(location));
-        }
         let round = reference.round.0;
         for closed in self.closed.iter().rev() {
             let (low, high) = closed.trailer.rounds;
             if (low..=high).contains(&round)
-                && let Some(offset) = self.index(closed)?.blocks.get(&key)
+                && let Some(offset) = self.look_up(closed)?.block(&key)?
             {
-                return Ok(Some(Location { segment: closed.first, offset: *offset }));
+                return Ok(Some(Location { segment: closed.first, offset }));
             }
         }
         Ok(None)
     }
 
-    fn locate_in_cache(&self, key: &Key) -> Option<Location> {
-        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        let find = |(segment, index): &(u64, Arc<Index>)| {
-            let offset = *index.blocks.get(key)?;
-            Some(Location { segment: *segment, offset })
+    /// The index of a closed segment, for single entries. The first time it is read whole, to see
+    /// that it is sound.
+    fn look_up(&self, closed: &Closed) -> Result<Lookup, StorageError> {
+        let path = path(&self.directory, closed.first);
+        let table = match closed.table.get() {
+            Some(table) => *table,
+            None => {
+                let table = Table::check(&path, closed.trailer.close)?;
+                *closed.table.get_or_init(|| table)
+            }
         };
-        cache.iter().rev().find_map(find)
+        table.open(path)
     }
 
     /// Reads the block at a location.

@@ -85,6 +85,39 @@ fn every_committed_block_is_found_by_its_reference() {
     }
 }
 
+/// Anybody may ask for blocks that never were, of any round, as often as they are answered.
+#[test]
+fn a_made_up_reference_costs_no_reading_of_indexes() {
+    let root = tempfile::tempdir().unwrap();
+    let segments = ledger(root.path());
+    let round = |closed: &Closed| closed.trailer.rounds.0;
+    let old: Vec<u64> = segments.closed.iter().map(round).collect();
+    assert_eq!(old.len(), 2);
+    let made_up = |round: u64, fill: u8| {
+        let mut reference = world().round(round)[0].reference();
+        reference.digest.0 = [fill; 32];
+        segments.locate(&reference).unwrap()
+    };
+    for round in &old {
+        assert_eq!(made_up(*round, 0), None);
+    }
+    // From now on the index as a whole is not looked at: what is wrong with it does not show.
+    for (file, closed) in segment_files(root.path()).iter().zip(&segments.closed) {
+        flip(file, closed.trailer.close as usize + FRAME_HEADER - 1, 1);
+        assert!(segments.index(closed).is_err());
+    }
+    for round in old {
+        for fill in 0..=u8::MAX {
+            assert_eq!(made_up(round, fill), None);
+        }
+        assert!(segments.locate(&world().round(round)[0].reference()).unwrap().is_some());
+    }
+    assert_eq!(segments.commit(1).unwrap().unwrap().index(), 1);
+    assert_eq!(segments.cache.lock().unwrap().len(), 0);
+    // But the first time it is.
+    assert!(matches!(open(root.path(), 0).unwrap().commit(1), Err(StorageError::Damaged { .. })));
+}
+
 #[test]
 fn an_authors_blocks_after_a_round_come_lowest_first() {
     let root = tempfile::tempdir().unwrap();
