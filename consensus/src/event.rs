@@ -179,6 +179,14 @@ pub enum Action {
         /// Whom.
         from: AuthorityIndex,
     },
+    /// Not all blocks signed with our key are on the disk: mark, durably and before the next
+    /// action, that the log is lost (§8.5). The mark is [`Recovery::lost_log`] of the next start.
+    ///
+    /// [`Recovery::lost_log`]: crate::Recovery::lost_log
+    LogLost {
+        /// One that we have not made, or made no more.
+        newer: BlockRef,
+    },
     /// Call back with [`Event::Timer`] at this instant.
     SetTimer {
         /// Which.
@@ -272,7 +280,8 @@ pub enum HaltReason {
         /// What we executed.
         executed: Box<Statement>,
     },
-    /// Somebody sent a block signed with our key that we have not made: the key is in use
-    /// elsewhere, or our log was lost.
+    /// Somebody sent a block signed with our key that we have not made, and we had signed since we
+    /// started: the key is in use elsewhere, or our log is an old copy. [`Action::LogLost`] came
+    /// before.
     ForeignOwnBlock(Block),
 }

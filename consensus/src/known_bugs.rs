@@ -10,7 +10,7 @@ use crate::{
     linear::{Head, apply, linearise},
     rule::{self, Decision},
     testing::{
-        Random, block, committee, committee_with, draft, first_round, order, own_first,
+        Random, block, committee, committee_with, draft, first_round, greet, order, own_first,
         random::random_dag, signer,
     },
 };
@@ -76,6 +76,7 @@ fn a_round_has_one_leader_and_at_most_one_commit() {
 #[test]
 fn an_own_block_that_completes_a_quorum_arms_the_timer_of_the_next_round() {
     let (mut machine, _) = machine(0, Recovery::default());
+    greet(&mut machine, at(0));
     let first = first_round(&committee(4));
     machine.handle(at(1), received(&first[2]));
     machine.handle(at(2), received(&first[3]));
@@ -96,6 +97,7 @@ fn an_own_block_that_completes_a_quorum_arms_the_timer_of_the_next_round() {
 #[test]
 fn a_restarted_authority_sends_its_last_block_again() {
     let (mut machine_before, _) = machine(0, Recovery::default());
+    greet(&mut machine_before, at(0));
     let actions = machine_before.handle(at(1), Event::PayloadOffered(vec![vec![1]]));
     let own = actions.iter().find_map(|action| match action {
         Action::Persist { block, durable: true } => Some(block.clone()),
@@ -196,6 +198,7 @@ fn no_index_from_outside_reaches_a_table() {
     let far = Round(u64::MAX);
     for stranger in [0, 4, 127, 128, u16::MAX].map(AuthorityIndex) {
         let (mut machine, _) = machine(0, Recovery::default());
+        greet(&mut machine, at(0));
         let first = first_round(&committee(4))[1].clone();
         let events = [
             Event::PeerConnected {

@@ -27,6 +27,7 @@ pub mod keys;
 mod linear;
 mod lost_log;
 pub mod machine;
+mod own_check;
 mod pacemaker;
 pub mod parameters;
 mod queue;

@@ -37,14 +37,20 @@ pub(crate) struct LostLog {
 impl LostLog {
     /// Asks until `2f + 1` others have answered, or all if there are fewer. Without faults to
     /// tolerate all must: a single one may have our newest block, and none lies.
-    pub fn new(committee: &Committee, parameters: &Parameters, sign_after: Option<Round>) -> Self {
+    /// Whoever was `asked` before has yet to answer.
+    pub fn new(
+        committee: &Committee,
+        parameters: &Parameters,
+        sign_after: Option<Round>,
+        asked: AuthoritySet,
+    ) -> Self {
         let faulty_max = committee.faulty_max();
         Self {
             faulty_max,
             answers_needed: committee.answers_after_loss(),
             pause_ms: 4 * parameters.delta_ms,
             answers: BTreeMap::new(),
-            in_flight: AuthoritySet::EMPTY,
+            in_flight: asked,
             due: BTreeMap::new(),
             sign_after,
             enough: None,

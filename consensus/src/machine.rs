@@ -24,6 +24,7 @@ use crate::{
     keys::{PublicKey, Signer},
     linear::Head,
     lost_log::LostLog,
+    own_check::OwnCheck,
     pacemaker::Pacemaker,
     parameters::{ParameterError, Parameters},
     queue::Queue,
@@ -104,6 +105,7 @@ pub struct Consensus {
     own: AuthorityIndex,
     signer: Option<Signer>,
     mode: Mode,
+    own_check: OwnCheck,
     dag: Dag,
     head: Head,
     /// The slot the commit rule is at.
@@ -247,6 +249,7 @@ impl Consensus {
         self.disconnected(now.monotonic, peer);
         self.fetcher.connect(peer, now.monotonic);
         if !follows {
+            self.greeted(now.monotonic, peer, has_of_ours);
             self.actions.push(Action::Stream { to: peer, after: has_of_ours });
         }
     }
@@ -254,7 +257,9 @@ impl Consensus {
     fn disconnected(&mut self, now: Instant, peer: AuthorityIndex) {
         self.fetcher.disconnect(peer, now);
         self.catch_up.disconnect(peer);
-        self.own_failed(now, peer);
+        if let Mode::Lost(lost) = &mut self.mode {
+            lost.failed(peer, now);
+        }
     }
 
     fn executed(

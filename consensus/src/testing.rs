@@ -12,7 +12,9 @@ pub(crate) use order::order;
 use crate::{
     block::{Block, Draft},
     committee::{Committee, CommitteeConfig},
+    event::{Event, Now},
     keys::Signer,
+    machine::Consensus,
     types::{AuthorityIndex, BlockRef, CommitDigest, NetworkId, Round},
 };
 
@@ -78,6 +80,15 @@ pub(crate) fn own_first(author: u16, parents: &[BlockRef]) -> Vec<BlockRef> {
     let mut parents = parents.to_vec();
     parents.sort_by_key(|parent| (parent.author.0 != author, parent.author));
     parents
+}
+
+/// Every other authority greets, without a word about blocks: then a machine may make its first.
+pub(crate) fn greet(machine: &mut Consensus, now: Now) {
+    let own = machine.own();
+    for peer in machine.committee().clone().authorities().filter(|peer| *peer != own) {
+        let (has_of_ours, own_round) = (Round::GENESIS, Round::GENESIS);
+        machine.handle(now, Event::PeerConnected { peer, has_of_ours, own_round, commit: 0 });
+    }
 }
 
 /// A generator whose stream is written down here (Steele, Lea, Flood, splitmix64).

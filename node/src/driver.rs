@@ -265,6 +265,14 @@ impl Driver {
                     }
                     self.keep_evidence(&offence);
                 }
+                Action::LogLost { newer } => {
+                    block_in_place(|| lock(&self.storage).log_lost())?;
+                    tracing::error!(
+                        "somebody has block {newer}, signed with this authority's key, and this data \
+                         directory has not: it is an old copy, or the key is in use elsewhere. It \
+                         is marked as one that has lost its log: docs/operating.md, \"Old copies\""
+                    );
+                }
                 // Signing must end, following the others need not: an operator decides.
                 Action::Halt(reason @ HaltReason::ForeignOwnBlock(_)) => {
                     tracing::error!("signing nothing any more: {}", halted(&reason));
@@ -311,8 +319,9 @@ fn halted(reason: &HaltReason) -> String {
             hex::encode(executed.state_digest)
         ),
         HaltReason::ForeignOwnBlock(block) => format!(
-            "somebody sent block {} signed with this authority's key, which this data directory \
-             does not hold: the key is in use elsewhere, or the directory is an old copy",
+            "block {} of somebody else is signed with this authority's key. Look whether another node \
+             runs with the same key, and stop it; then start this one again: it will ask the others \
+             what it has signed, and go on above that",
             block.reference()
         ),
     }

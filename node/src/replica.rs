@@ -345,6 +345,10 @@ impl Replica {
                     }
                     rest.push(Action::Persist { block, durable });
                 }
+                Action::LogLost { newer } => {
+                    self.lost_log = true;
+                    rest.push(Action::LogLost { newer });
+                }
                 Action::Stream { to, .. } | Action::Send { to, .. } if !self.streams_to(to) => {}
                 other => rest.push(other),
             }

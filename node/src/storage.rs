@@ -284,6 +284,10 @@ pub trait Storage: Send {
         above: Round,
     ) -> Result<Option<RawBlock>, StorageError>;
 
+    /// Marks that it is unknown what this node has signed, because somebody showed it a newer own
+    /// block; durable on return (§8.5).
+    fn log_lost(&mut self) -> Result<(), StorageError>;
+
     /// Says that the newest own block is durable and was made knowing what was signed before: the
     /// node need not ask others again at its next start (§8.5).
     fn log_recovered(&mut self) -> Result<(), StorageError>;

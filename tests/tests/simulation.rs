@@ -145,6 +145,7 @@ fn slow_stream() {
 
 #[test]
 fn amnesiac() {
-    let tally = alone(Name::Amnesiac, 0..6);
+    let tally = alone(Name::Amnesiac, 0..10);
     assert!(tally.wipes > 0 && tally.catch_ups > 0);
+    assert!(tally.old_copies > 0 && tally.old_copies_noticed > 0, "{tally:#?}");
 }

@@ -8,10 +8,10 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{Consensus, Mode};
+use super::Consensus;
 use crate::{
     block::Block,
-    event::{Action, HaltReason, Now, Offence},
+    event::{Action, Now, Offence},
     types::{AuthorityIndex, BlockRef, Instant},
 };
 
@@ -65,14 +65,6 @@ impl Consensus {
     /// A block that was verified for another epoch, and comes late, has no place here.
     pub(super) fn is_of_epoch(&self, block: &Block) -> bool {
         block.header().domain == self.committee.domain()
-    }
-
-    /// Own blocks above the collection round are all known: this one we did not make, or it is
-    /// from before the log was lost.
-    pub(super) fn met_own(&mut self, block: &Block) {
-        if matches!(self.mode, Mode::Live) && block.round() >= self.signed_from {
-            self.halt(HaltReason::ForeignOwnBlock(block.clone()));
-        }
     }
 
     pub(super) fn admit(

@@ -15,6 +15,7 @@ impl Consensus {
         let mut made = false;
         while matches!(self.mode, Mode::Live)
             && !self.catch_up.is_applying()
+            && !self.own_check.waits(now.monotonic)
             && self.is_here(&self.pacemaker.own_last())
         {
             if self.pacemaker.advance(&self.dag, now.monotonic) {
@@ -68,6 +69,7 @@ impl Consensus {
         // The key was compared with the committee's, the round has a quorum of accepted blocks
         // below it, the queue keeps every limit: no input from outside can make this fail.
         let block = draft.sign(&self.committee, self.own, signer).expect("a valid own block");
+        self.own_check.begin();
         self.pacemaker.created(block.reference(), now.monotonic);
         self.relay.accepted(&block, self.own);
         self.dag.insert(block.clone());

@@ -11,6 +11,7 @@ use alloc::{
 
 use super::{Consensus, Mode, NOBODY, RecoveryError};
 use crate::{
+    authority_set::AuthoritySet,
     block::Block,
     catch_up::CatchUp,
     commit::Commit,
@@ -20,6 +21,7 @@ use crate::{
     keys::Signer,
     linear::Head,
     lost_log::LostLog,
+    own_check::OwnCheck,
     pacemaker::Pacemaker,
     parameters::Parameters,
     queue::Queue,
@@ -84,7 +86,8 @@ impl Consensus {
         let mode = match signer {
             None => Mode::Following,
             Some(_) if recovery.lost_log || sign_after.is_some() => {
-                Mode::Lost(LostLog::new(&committee, &parameters, sign_after))
+                let nobody = AuthoritySet::EMPTY;
+                Mode::Lost(LostLog::new(&committee, &parameters, sign_after, nobody))
             }
             Some(_) => Mode::Live,
         };
@@ -92,6 +95,7 @@ impl Consensus {
             own,
             signer,
             mode,
+            own_check: OwnCheck::new(&committee, &parameters),
             dag: Dag::new(committee.clone()),
             head,
             next_slot: head.leader_round.plus(1),

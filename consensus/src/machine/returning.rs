@@ -1,10 +1,12 @@
-//! Finds out, after the log was lost, from which round on it is safe to sign (§8.5).
+//! Finds out whether the log is an old copy, and, after it was lost, from which round on it is safe
+//! to sign (§8.5).
 
 use super::{Consensus, Mode};
 use crate::{
     block::Block,
-    event::{Action, Now},
-    types::{AuthorityIndex, BlockRef, Instant},
+    event::{Action, HaltReason, Now},
+    lost_log::LostLog,
+    types::{AuthorityIndex, BlockRef, Instant, Round},
 };
 
 impl Consensus {
@@ -15,13 +17,51 @@ impl Consensus {
         commit: u64,
         newest: Option<Block>,
     ) {
-        let Mode::Lost(lost) = &mut self.mode else { return };
-        lost.answered(from, commit, now);
+        self.own_check.ended(from);
         self.catch_up.claim(from, commit);
+        if let Mode::Lost(lost) = &mut self.mode {
+            lost.answered(from, commit, now);
+        }
         if let Some(block) = newest.filter(|b| b.author() == self.own && self.is_of_epoch(b)) {
+            if self.is_foreign(&block) {
+                self.met_own(&block);
+            }
             self.note_own(&block);
             self.admit(now, from, block, true);
         }
+    }
+
+    /// A peer says how far it has our blocks.
+    pub(super) fn greeted(&mut self, now: Instant, peer: AuthorityIndex, has_of_ours: Round) {
+        if !matches!(self.mode, Mode::Live) {
+            return;
+        }
+        // Somebody may call rounds its own that were collected, whoever has a block in them.
+        let newest = self.pacemaker.own_last().round.max(self.signed_from.minus(1));
+        if self.own_check.greeted(peer, has_of_ours > newest, now) {
+            self.actions.push(Action::AskOwn { from: peer });
+        }
+    }
+
+    /// Whether a block by us is none that we know of.
+    fn is_foreign(&self, block: &Block) -> bool {
+        block.round() > self.pacemaker.own_last().round
+            || block.round() > self.dag.gc_round() && !self.knows(&block.reference())
+    }
+
+    /// Own blocks above the collection round are all known: this one we did not make, or it is
+    /// from before the log was lost. If nothing was signed since the start, the log is an old copy
+    /// most likely: as good as lost. Otherwise an operator has to look.
+    pub(super) fn met_own(&mut self, block: &Block) {
+        if !matches!(self.mode, Mode::Live) || block.round() < self.signed_from {
+            return;
+        }
+        self.actions.push(Action::LogLost { newer: block.reference() });
+        if self.own_check.has_begun() {
+            return self.halt(HaltReason::ForeignOwnBlock(block.clone()));
+        }
+        let asked = self.own_check.asked();
+        self.mode = Mode::Lost(LostLog::new(&self.committee, &self.parameters, None, asked));
     }
 
     /// A block signed with our key, from wherever: after the log was lost none may be forgotten.
@@ -32,6 +72,7 @@ impl Consensus {
     }
 
     pub(super) fn own_failed(&mut self, now: Instant, from: AuthorityIndex) {
+        self.own_check.ended(from);
         if let Mode::Lost(lost) = &mut self.mode {
             lost.failed(from, now);
         }
@@ -51,15 +92,19 @@ impl Consensus {
         // The first new block builds on it.
         if self.is_here(&newest) && !self.catch_up.is_applying() {
             self.mode = Mode::Live;
+            self.own_check.begin();
             self.signed_from = round;
             self.pacemaker.resume(newest, round, now.monotonic);
         }
     }
 
-    /// When to ask again.
+    /// When to ask again, or to wait no longer.
     pub(super) fn return_due(&self, now: Instant) -> Option<Instant> {
-        let Mode::Lost(lost) = &self.mode else { return None };
-        lost.due_at(now, self.fetcher.connected())
+        match &self.mode {
+            Mode::Live => self.own_check.due_at(now),
+            Mode::Lost(lost) => lost.due_at(now, self.fetcher.connected()),
+            _ => None,
+        }
     }
 
     /// The newest block by us that is here or that somebody showed us.

@@ -5,6 +5,7 @@ mod chaos;
 mod epochs;
 mod hostile;
 mod lost_log;
+mod old_copy;
 
 use alloc::{format, vec, vec::Vec};
 
@@ -12,7 +13,8 @@ use super::*;
 use crate::{
     event::Offence,
     testing::{
-        block, committee, committee_with, draft, first_round, own_first, signer, world::World,
+        block, committee, committee_with, draft, first_round, greet, own_first, signer,
+        world::World,
     },
 };
 
@@ -280,6 +282,7 @@ fn received(from: u16, block: &Block) -> Event {
 #[test]
 fn an_authority_makes_a_block_in_every_round_it_passes() {
     let mut machine = machine(0);
+    greet(&mut machine, NOW);
     let mut made = Vec::new();
     for first in &first_round(&committee(4))[1..] {
         for action in machine.handle(NOW, received(first.author().0, first)) {
@@ -396,6 +399,7 @@ fn the_blocks_of_an_author_are_pushed_to_who_had_to_ask_for_one() {
 #[test]
 fn a_foreign_copy_of_an_own_block_stops_signing() {
     let mut machine = machine(0);
+    greet(&mut machine, NOW);
     machine.handle(NOW, Event::PayloadOffered(vec![vec![7]]));
     assert_eq!(machine.own_round(), Round(1), "the offer made it sign");
     let own = block(&committee(4), 0, 1, &own_first(0, committee(4).genesis()), &[]);

@@ -125,6 +125,8 @@ pub(crate) struct World {
     pub returned: Vec<Vec<Vec<u8>>>,
     pub offences: Vec<(AuthorityIndex, Offence)>,
     pub halts: Vec<(usize, HaltReason)>,
+    /// How often a node was told that its log is an old copy.
+    pub logs_lost: usize,
     pub pushes: usize,
     pub fetches: usize,
     pub made: Vec<usize>,
@@ -164,6 +166,7 @@ impl World {
             returned: vec![Vec::new(); n],
             offences: Vec::new(),
             halts: Vec::new(),
+            logs_lost: 0,
             pushes: 0,
             fetches: 0,
             made: vec![0; n],

@@ -211,6 +211,10 @@ impl Storage for DiskStorage {
         Ok(self.wal.block(&reference)?.map(|bytes| RawBlock { reference, bytes }))
     }
 
+    fn log_lost(&mut self) -> Result<(), StorageError> {
+        self.directory.set_log_lost(true)
+    }
+
     fn log_recovered(&mut self) -> Result<(), StorageError> {
         self.directory.set_log_lost(false)
     }

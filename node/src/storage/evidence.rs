@@ -36,7 +36,7 @@ pub struct Offender {
 pub type Offenders = BTreeMap<PublicKey, Offender>;
 
 /// All evidence of a node, in memory.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Book {
     pub(super) offenders: Offenders,
     /// Of whom the disk does not have everything.

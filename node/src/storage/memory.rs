@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kerbholz_consensus::{
     AuthorityIndex, BlockRef, Checkpoint, CommitHeader, CommitteeConfig, Evidence, PublicKey, Round,
@@ -22,6 +22,7 @@ use super::{
 type Table = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// A disk in memory.
+#[derive(Clone)]
 pub struct MemoryStorage {
     key: PublicKey,
     /// In order, from 0; never empty.
@@ -51,15 +52,18 @@ pub struct MemoryStorage {
 }
 
 /// The plug of a [`MemoryStorage`] that somebody else holds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Plug(Arc<Pulled>);
 
 /// What befell the disk since it was last asked what it finds.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Pulled {
     power: AtomicBool,
     log: AtomicBool,
     everything: AtomicBool,
+    copies: AtomicBool,
+    puts_back: AtomicBool,
+    copy: Mutex<Option<Box<MemoryStorage>>>,
 }
 
 impl Plug {
@@ -72,6 +76,18 @@ impl Plug {
     /// Cuts the power and replaces the disk by an empty one: see [`MemoryStorage::wipe`].
     pub fn wipe(&self) {
         self.0.everything.store(true, SeqCst);
+    }
+
+    /// Cuts the power, and keeps a copy of the disk as it then is.
+    pub fn copy(&self) {
+        self.pull();
+        self.0.copies.store(true, SeqCst);
+    }
+
+    /// Cuts the power and puts the copy that was kept last in the place of the disk, if there is
+    /// one.
+    pub fn put_back(&self) {
+        self.0.puts_back.store(true, SeqCst);
     }
 
     /// Cuts the power and loses the block log: see [`MemoryStorage::lose_log`].
@@ -122,6 +138,36 @@ impl MemoryStorage {
         let first = self.epochs.swap_remove(0);
         let plug = self.plug.clone();
         *self = Self { plug, ..Self::empty(&first.config, self.key) };
+    }
+
+    /// Another disk with the same on it.
+    fn copy(&self) -> Self {
+        let rows = self.rows.read().clone();
+        Self { rows: MemoryRows(Arc::new(RwLock::new(rows))), ..self.clone() }
+    }
+
+    /// What befell the disk while it was not looked at.
+    fn suffer(&mut self) {
+        let pulled = Arc::clone(&self.plug.0);
+        if pulled.power.swap(false, SeqCst) {
+            self.crash();
+        }
+        if pulled.log.swap(false, SeqCst) {
+            self.lose_log();
+        }
+        let mut copy = pulled.copy.lock().unwrap_or_else(PoisonError::into_inner);
+        if pulled.puts_back.swap(false, SeqCst)
+            && let Some(copy) = copy.take()
+        {
+            *self = *copy;
+        }
+        if pulled.copies.swap(false, SeqCst) {
+            *copy = Some(Box::new(self.copy()));
+        }
+        drop(copy);
+        if pulled.everything.swap(false, SeqCst) {
+            self.wipe();
+        }
     }
 
     /// Loses the block log, and nothing else.
@@ -177,16 +223,7 @@ impl MemoryStorage {
 
 impl Storage for MemoryStorage {
     fn recover(&mut self) -> Recovered {
-        let pulled = Arc::clone(&self.plug.0);
-        if pulled.power.swap(false, SeqCst) {
-            self.crash();
-        }
-        if pulled.log.swap(false, SeqCst) {
-            self.lose_log();
-        }
-        if pulled.everything.swap(false, SeqCst) {
-            self.wipe();
-        }
+        self.suffer();
         let last_commit = self.last_commit();
         let rebuild = (self.applied.is_none() && last_commit > 0)
             .then(|| "there is no state, but a ledger".to_owned());
@@ -300,6 +337,11 @@ impl Storage for MemoryStorage {
         let newest = self.of_author(author).pop_last();
         let newest = newest.filter(|(block, _)| block.round > above);
         Ok(newest.map(|(reference, bytes)| RawBlock { reference, bytes: bytes.clone() }))
+    }
+
+    fn log_lost(&mut self) -> Result<(), StorageError> {
+        self.lost_log = true;
+        Ok(())
     }
 
     fn log_recovered(&mut self) -> Result<(), StorageError> {

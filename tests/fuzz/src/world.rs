@@ -597,7 +597,7 @@ impl World {
                 node.asked_commits.insert(from, after);
             }
             Action::AskOwn { from } => {
-                assert!(from != node.own && node.lost_log);
+                assert!(from != node.own);
                 assert!(node.asked_own.insert(from), "asked twice");
             }
             Action::EpochClosed { checkpoint } => {

@@ -72,6 +72,10 @@ pub enum Breakage {
     Crash(Vec<usize>, u64),
     /// One loses its disk, and is away so long.
     Wipe(usize, u64),
+    /// Somebody copies the disk of one, which is switched off for it.
+    Copy(usize),
+    /// The copy is put in the place of its disk, and it is away so long.
+    PutBack(usize, u64),
     /// What these send to those is lost, until so much later.
     Cut(Vec<usize>, Vec<usize>, u64),
     /// The wall clock of one jumps.
@@ -160,10 +164,7 @@ impl Plan {
         let end_ms = wake_ms + 30 * delta_ms;
         let liars = draw_liars(size, options.liars, &mut random);
         let mut breakages = draw_breakages(weather, size, stable_from_ms, &mut random);
-        for node in liars.iter().filter(|it| *it.1 == Name::Amnesiac).map(|it| *it.0) {
-            let at_ms = random.between(0, stable_from_ms);
-            breakages.push((at_ms, Breakage::Wipe(node, random.between(1, 4_000))));
-        }
+        breakages.extend(draw_losses(seed, &liars, stable_from_ms, &mut random));
         let (joiners, votes) = draw_votes(options, size, busy_until_ms, &mut random);
         let all = size + joiners;
         // Who follows certified commits looks for newer ones once a heartbeat.
@@ -347,6 +348,28 @@ fn draw_breakages(
     }
     breakages.sort_by_key(|(at_ms, _)| *at_ms);
     breakages
+}
+
+/// What becomes of the disks of amnesiacs: they are wiped, or old copies of them are put back.
+fn draw_losses(
+    seed: u64,
+    liars: &BTreeMap<usize, Name>,
+    until_ms: u64,
+    random: &mut Random,
+) -> Vec<(u64, Breakage)> {
+    let mut copies = Random::of(seed, "copies");
+    let mut losses = Vec::new();
+    for node in liars.iter().filter(|it| *it.1 == Name::Amnesiac).map(|it| *it.0) {
+        let at_ms = random.between(0, until_ms);
+        let down_ms = random.between(1, 4_000);
+        if copies.permille(500) {
+            losses.push((copies.between(0, at_ms), Breakage::Copy(node)));
+            losses.push((at_ms, Breakage::PutBack(node, down_ms)));
+        } else {
+            losses.push((at_ms, Breakage::Wipe(node, down_ms)));
+        }
+    }
+    losses
 }
 
 /// How many may join, and which votes are held.

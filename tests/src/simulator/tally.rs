@@ -67,6 +67,10 @@ tally! {
     ballots: "votes for a change given",
     /// Disks wiped.
     wipes: "disks wiped",
+    /// Old copies of disks put back.
+    old_copies: "old copies of disks put back",
+    /// Old copies noticed by a block that somebody else has.
+    old_copies_noticed: "old copies noticed",
     /// Times that an authority began to catch up by certified commits.
     catch_ups: "catch-ups by certified commits",
     /// Blocks that honest authorities accepted and that fell below the collection round uncommitted.

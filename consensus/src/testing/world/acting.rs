@@ -66,6 +66,10 @@ impl World {
             Action::PayloadReturned(items) => self.returned[node].extend(items),
             Action::PayloadRefused(refused) => panic!("refused {refused:?}"),
             Action::Fault { authority, offence } => self.offences.push((authority, offence)),
+            Action::LogLost { .. } => {
+                self.disks[node].lost_log = true;
+                self.logs_lost += 1;
+            }
             Action::Halt(reason) => self.halts.push((node, reason)),
         }
     }

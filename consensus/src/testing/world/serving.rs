@@ -1,7 +1,7 @@
 //! What nodes of the world do for each other besides streams: certified commits, own blocks; and
 //! how they go from one epoch into the next.
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeSet, vec::Vec};
 
 use super::{Disk, Message, World};
 use crate::{
@@ -53,6 +53,11 @@ impl World {
 
     /// Empties a disk, as a node does that finds no data directory: it is marked.
     pub(crate) fn wipe(&mut self, node: usize) {
+        self.put_back(node, Disk { lost_log: true, ..Disk::default() });
+    }
+
+    /// Gives a node another disk: an empty one, or an old copy of its own.
+    pub(crate) fn put_back(&mut self, node: usize, disk: Disk) {
         // What reached nobody is as if it had not been made.
         let (epoch, author) = (self.disks[node].epoch, self.index(node, node));
         let reached = |round: Round, digest: BlockDigest| {
@@ -66,8 +71,10 @@ impl World {
             *of_epoch != epoch || *of_node != node || reached(*round, *digest)
         });
         self.signed = signed;
-        self.disks[node] = Disk { lost_log: true, ..Disk::default() };
-        self.committed_at[node].clear();
+        let payload = disk.commits.iter().flat_map(|commit| commit.payload());
+        let on_disk: BTreeSet<Vec<u8>> = payload.map(|(_, item)| item.to_vec()).collect();
+        self.committed_at[node].retain(|item, _| on_disk.contains(item));
+        self.disks[node] = disk;
     }
 
     pub(super) fn serve(&mut self, message: Message) {

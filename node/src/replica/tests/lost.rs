@@ -1,7 +1,8 @@
 //! An authority without its log: what it waits for, and how it comes back.
 
-use super::world::World;
-use kerbholz_consensus::Round;
+use super::world::{World, key};
+use crate::executor::lock;
+use kerbholz_consensus::{Block, Draft, Event, Round, Signer, Timestamp, UnverifiedBlock};
 
 fn signs(world: &World, seed: usize) -> bool {
     world.standing().iter().any(|one| one.0 == seed && one.4)
@@ -72,5 +73,74 @@ fn its_operator_may_say_a_round_instead() {
     world.sign_after = Some(Round(before));
     world.start(4);
     world.run_until("it signs", |world| signs(world, 4) && own_round(world, 4) > before);
+    world.agree();
+}
+
+/// Another block of the round of its newest one, as a second node with its key would make it.
+fn twin(world: &World, seed: usize) -> Block {
+    let committee = world.nodes[&seed].replica.committee();
+    let own = committee.index_of(&key(seed)).unwrap();
+    let newest = lock(&world.disks[&seed]).newest_of(own, Round::GENESIS).unwrap().unwrap();
+    let newest = UnverifiedBlock::decode(&newest.bytes).unwrap().verify(committee).unwrap();
+    let draft = Draft {
+        round: newest.round(),
+        timestamp: Timestamp(newest.header().timestamp.0 + 1),
+        parents: newest.parents().to_vec(),
+        ..Draft::default()
+    };
+    draft.sign(committee, own, &Signer::from_seed(&[seed as u8; 32])).unwrap()
+}
+
+fn meets(world: &mut World, seed: usize, block: Block) {
+    let (now, replica) = (world.now(), &mut world.nodes.get_mut(&seed).unwrap().replica);
+    let from = replica.committee().index_of(&key(1)).unwrap();
+    let actions = replica.handle(now, Event::BlockReceived { from, block });
+    world.perform(seed, actions);
+}
+
+#[test]
+fn one_that_met_a_foreign_block_of_its_own_asks_at_the_next_start() {
+    let mut world = World::running(&[1, 2, 3, 4]);
+    world.run(30_000);
+    let before = own_round(&world, 4);
+    let foreign = twin(&world, 4);
+    meets(&mut world, 4, foreign);
+    assert!(world.halted.contains(&4) && !signs(&world, 4));
+    // Nothing makes it forget but the others.
+    world.stop(3);
+    for _ in 0..3 {
+        world.stop(4);
+        world.start(4);
+        world.run(30_000);
+        assert!(!signs(&world, 4) && world.nodes[&4].replica.lost_log());
+        assert_eq!(own_round(&world, 4), before);
+    }
+    world.start(3);
+    world.run_until("it signs", |world| signs(world, 4) && own_round(world, 4) > before);
+    world.stop(4);
+    world.start(4);
+    assert!(signs(&world, 4) && !world.nodes[&4].replica.lost_log());
+    world.agree();
+}
+
+#[test]
+fn an_old_copy_of_its_disk_is_noticed_and_marked() {
+    let mut world = World::running(&[1, 2, 3, 4]);
+    world.run(20_000);
+    world.stop(4);
+    world.plugs[&4].copy();
+    world.start(4);
+    world.run(60_000);
+    let before = own_round(&world, 4);
+    world.stop(4);
+    world.plugs[&4].put_back();
+    world.start(4);
+    assert!(own_round(&world, 4) < before && !world.nodes[&4].replica.lost_log());
+    while !world.nodes[&4].replica.lost_log() {
+        assert!(world.step(u64::MAX) && own_round(&world, 4) < before);
+    }
+    assert!(lock(&world.disks[&4]).recover().lost_log);
+    world.run_until("it signs", |world| signs(world, 4) && own_round(world, 4) > before);
+    assert!(!lock(&world.disks[&4]).recover().lost_log && world.halted.is_empty());
     world.agree();
 }

@@ -16,8 +16,8 @@ use kerbholz_client::ledger::quantity::{Epoch, Timestamp};
 use kerbholz_client::ledger::transaction::{Envelope, Transaction};
 use kerbholz_client::network::committee;
 use kerbholz_consensus::{
-    Action, Committee, Event, Instant, Now, Parameters, PublicKey, Round, Signer, Timer,
-    UnverifiedBlock,
+    Action, Committee, Event, HaltReason, Instant, Now, Parameters, PublicKey, Round, Signer,
+    Timer, UnverifiedBlock,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -50,7 +50,9 @@ pub(super) struct World {
     pub(super) now_ms: u64,
     pub(super) nodes: BTreeMap<usize, Node>,
     pub(super) disks: BTreeMap<usize, SharedStorage>,
-    plugs: BTreeMap<usize, Plug>,
+    pub(super) plugs: BTreeMap<usize, Plug>,
+    /// Those that met a foreign block of their own.
+    pub(super) halted: BTreeSet<usize>,
     pub(super) sign_after: Option<Round>,
     /// Whether executors wait until nothing else is due, or for many jobs, and do all at once.
     pub(super) batches: bool,
@@ -95,6 +97,7 @@ impl World {
             nodes: BTreeMap::new(),
             disks: BTreeMap::new(),
             plugs: BTreeMap::new(),
+            halted: BTreeSet::new(),
             sign_after: None,
             batches: false,
             jobs: BTreeMap::new(),
@@ -327,6 +330,13 @@ impl World {
             Action::Commit(commit) => self.job(seed, Job::Commit(commit)),
             Action::Checkpoint(checkpoint) => self.job(seed, Job::Checkpoint(checkpoint)),
             Action::EpochClosed { checkpoint } => self.job(seed, Job::Close(checkpoint)),
+            Action::LogLost { .. } => lock(&disk).log_lost().unwrap(),
+            Action::Halt(HaltReason::ForeignOwnBlock(_)) => {
+                self.halted.insert(seed);
+            }
+            // Who says so of itself has two nodes.
+            Action::Fault { authority, .. }
+                if node.replica.consensus().own() == Some(authority) => {}
             Action::Fault { .. } | Action::Halt(_) => panic!("{seed} says {action:?}"),
             Action::PayloadReturned(_) | Action::PayloadRefused(_) => {}
         }

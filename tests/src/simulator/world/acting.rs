@@ -116,9 +116,8 @@ impl World {
             Action::Commit(commit) => self.commit(node, commit),
             Action::Checkpoint(checkpoint) => self.checkpoint(node, checkpoint),
             Action::Fault { authority, offence } => self.accuse(node, authority, &offence),
-            Action::Halt(reason) => {
-                self.oracle.violated("no honest node halts", format!("n{node}: {reason:?}"));
-            }
+            Action::LogLost { newer } => self.log_lost(node, newer),
+            Action::Halt(reason) => self.halted(node, &reason),
             // Settled by the replica.
             Action::PayloadReturned(_) | Action::PayloadRefused(_) => {}
         }

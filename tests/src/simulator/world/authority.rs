@@ -3,7 +3,7 @@
 use super::{AUTHORITY, EPOCH_MS, Happening, Message, Node, World, keypair};
 use crate::simulator::plan::Plan;
 use kerbholz_client::consensus::{
-    Action, Committee, Instant, Now, PublicKey, Signer, Timer, Timestamp,
+    Action, BlockRef, Committee, HaltReason, Instant, Now, PublicKey, Signer, Timer, Timestamp,
 };
 use kerbholz_client::ledger::transaction::Transaction;
 use kerbholz_node::{
@@ -234,6 +234,49 @@ impl World {
         self.oracle.wiped(node);
         self.trace.note(self.now_ms, node, "loses its disk", &[], &[], || "");
         self.hand_over(node);
+    }
+
+    /// The disk of a node is copied while its power is off.
+    pub(super) fn copy(&mut self, node: usize) {
+        self.crash(node, 1);
+        if let Some(authority) = self.authority(node) {
+            authority.plug.copy();
+        }
+    }
+
+    /// An old copy of its disk is put in the place of a node's disk.
+    pub(super) fn put_back(&mut self, node: usize, down_ms: u64) {
+        self.crash(node, down_ms);
+        let Some(authority) = self.authority_mut(node) else { return };
+        authority.plug.put_back();
+        authority.wiped = true;
+        self.tally.old_copies += 1;
+        self.oracle.put_back(node);
+        self.trace.note(self.now_ms, node, "is given an old copy of its disk", &[], &[], || "");
+        self.hand_over(node);
+    }
+
+    /// Somebody has a newer block of a node than its disk.
+    pub(super) fn log_lost(&mut self, node: usize, newer: BlockRef) {
+        let Some(authority) = self.authority(node) else { return };
+        lock(&authority.storage).log_lost().expect("a disk with room");
+        self.tally.old_copies_noticed += 1;
+        let numbers = [newer.round.0];
+        self.trace
+            .note(self.now_ms, node, "hears of its block", &numbers, &newer.digest.0, || newer);
+        if !self.oracle.is_excused(node) {
+            let what = format!("n{node} is shown {newer}, which it has not");
+            self.oracle.violated("whoever has its own disk has its own blocks", what);
+        }
+    }
+
+    /// A node met a block of its own that it has not made, having signed since it started: somebody
+    /// sees that it signs no more, and starts it again.
+    pub(super) fn halted(&mut self, node: usize, reason: &HaltReason) {
+        if self.oracle.is_excused(node) && matches!(reason, HaltReason::ForeignOwnBlock(_)) {
+            return self.crash(node, 1);
+        }
+        self.oracle.violated("no honest node halts", format!("n{node}: {reason:?}"));
     }
 
     pub(super) fn restart(&mut self, node: usize, life: u64) {

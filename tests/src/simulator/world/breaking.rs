@@ -15,6 +15,8 @@ impl World {
                 }
             }
             Breakage::Wipe(node, down_ms) => self.wipe(node, down_ms),
+            Breakage::Copy(node) => self.copy(node),
+            Breakage::PutBack(node, down_ms) => self.put_back(node, down_ms),
             Breakage::Cut(from, to, lasting_ms) => {
                 for from in from {
                     for to in to.iter().copied().filter(|to| *to != from) {

@@ -27,6 +27,16 @@ fn only_a_directory_that_was_founded_may_sign_at_once() {
     assert!(lost_log(&founded));
 }
 
+#[test]
+fn a_log_that_was_found_to_be_an_old_copy_stays_so() {
+    let root = tempfile::tempdir().unwrap();
+    DiskStorage::found(root.path(), genesis(), key(OWN.0)).unwrap();
+    open(root.path()).unwrap().log_lost().unwrap();
+    assert!(lost_log(root.path()) && lost_log(root.path()));
+    open(root.path()).unwrap().log_recovered().unwrap();
+    assert!(!lost_log(root.path()));
+}
+
 /// A founding that a crash stopped is no founding, however far it came.
 #[test]
 fn a_directory_that_was_half_made_is_made_as_a_lost_one() {
