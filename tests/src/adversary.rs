@@ -162,9 +162,12 @@ impl Liar {
         self.body.enter(committee);
     }
 
-    /// Looks around.
+    /// Looks around. One that was removed has nothing to sign with, and only answers.
     pub fn act(&mut self, now_ms: u64) -> Vec<Says> {
         self.body.now_ms = now_ms;
+        if !self.body.is_member() {
+            return Vec::new();
+        }
         let mut says = self.lie.act(&mut self.body);
         if let Some(round) = self.body.round_to_make() {
             says.extend(self.lie.make(&mut self.body, round));

@@ -81,7 +81,7 @@ impl Body {
     }
 
     /// Whether it has a place in the committee.
-    fn is_member(&self) -> bool {
+    pub(crate) fn is_member(&self) -> bool {
         self.own != AuthorityIndex(u16::MAX)
     }
 
@@ -123,9 +123,6 @@ impl Body {
     /// The round it may make a block of now, keeping to the pace of the others.
     pub(crate) fn round_to_make(&self) -> Option<Round> {
         let (newest, made_ms) = self.newest;
-        if !self.is_member() {
-            return None;
-        }
         if newest == Round::GENESIS {
             return Some(Round(1));
         }
