@@ -47,6 +47,9 @@ pub(crate) enum Purpose {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Contradiction;
 
+/// Blocks of certified commits: `None` until they are here.
+pub(crate) type Blocks = BTreeMap<BlockRef, Option<Block>>;
+
 /// Certified commits on their way to being applied, and who is asked for more.
 #[derive(Debug)]
 pub(crate) struct CatchUp {
@@ -62,8 +65,8 @@ pub(crate) struct CatchUp {
     headers: VecDeque<CommitHeader>,
     /// Digest of the last of them.
     tail_digest: CommitDigest,
-    /// Blocks of the first headers that are not in the DAG: `None` until they are here.
-    blocks: BTreeMap<BlockRef, Option<Block>>,
+    /// Blocks of the first headers that are not in the DAG.
+    blocks: Blocks,
     missing: usize,
     bytes: usize,
     /// Up to which header, and which of its blocks, blocks are asked for.
@@ -328,30 +331,29 @@ impl CatchUp {
         Some((header, blocks))
     }
 
-    /// Lets go of everything when no block came for a heartbeat, and returns what need not be
-    /// fetched any more: the streams may do better, and other peers are asked afterwards.
-    pub fn give_up(&mut self, now: Instant, dag: &Dag) -> Vec<BlockRef> {
-        let Some(first) = self.headers.front() else { return Vec::new() };
+    /// Lets go of everything when no block came for a heartbeat, and returns it: the streams may
+    /// do better, and other peers are asked afterwards.
+    pub fn give_up(&mut self, now: Instant, dag: &Dag) -> Blocks {
+        let Some(first) = self.headers.front() else { return Blocks::new() };
         if now < self.progress.plus_ms(self.heartbeat_ms) {
-            return Vec::new();
+            return Blocks::new();
         }
         let is_here = |block: &BlockRef| dag.contains(block) || self.holds(block);
         let complete = first.blocks.iter().all(is_here);
         self.progress = now;
         if complete {
             // It waits for execution, not for blocks.
-            return Vec::new();
+            return Blocks::new();
         }
         self.due = now.plus_ms(2 * self.delta_ms);
         self.clear()
     }
 
-    /// Forgets every header and block; returns the blocks that were asked for.
-    pub fn clear(&mut self) -> Vec<BlockRef> {
+    /// Forgets every header and block; returns the blocks that were held or asked for.
+    pub fn clear(&mut self) -> Blocks {
         self.headers.clear();
         (self.missing, self.bytes, self.planned) = (0, 0, (0, 0));
-        let blocks = core::mem::take(&mut self.blocks).into_iter();
-        blocks.filter(|(_, block)| block.is_none()).map(|(reference, _)| reference).collect()
+        core::mem::take(&mut self.blocks)
     }
 
     /// When to see whether to [`give_up`](Self::give_up).

@@ -1,8 +1,9 @@
 //! Asks for missing parents: from who must have them, never from all at once (§6.3).
 //!
 //! A reference waits a moment for its own stream, then is asked of one peer, then of a second; the
-//! candidates rotate. Each peer has one request in flight. The lowest rounds go first, because
-//! they are what unlocks the rest.
+//! candidates rotate. Each peer has one request in flight. What was asked for in vain least often
+//! goes first, or parents that do not exist would crowd out those that do; then the lowest rounds,
+//! because they are what unlocks the rest.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -184,16 +185,37 @@ impl Fetcher {
         }
     }
 
+    /// A peer is there. It may have what nobody had before: pauses end. They would be long after
+    /// connections broke one by one, and the few peers left were asked again and again.
     pub fn connect(&mut self, peer: AuthorityIndex, now: Instant) {
-        if peer != self.own {
-            self.connected.insert(peer);
-            self.finish(peer, now, 0);
+        if peer == self.own {
+            return;
         }
+        self.release(peer, now);
+        self.connected.insert(peer);
+        let due = now.plus_ms(self.delay_ms);
+        for wanted in self.wanted.values_mut() {
+            wanted.due = wanted.due.min(due);
+        }
+        self.poll_at(due);
     }
 
+    /// A peer is gone.
     pub fn disconnect(&mut self, peer: AuthorityIndex, now: Instant) {
         self.connected.remove(peer);
-        self.finish(peer, now, 0);
+        self.release(peer, now);
+    }
+
+    /// The request to this peer has no answer and will have none, which says nothing about what
+    /// the peer has.
+    fn release(&mut self, peer: AuthorityIndex, now: Instant) {
+        for reference in self.requests.remove(&peer).unwrap_or_default() {
+            if let Some(wanted) = self.wanted.get_mut(&reference) {
+                wanted.in_flight.remove(peer);
+                wanted.due = wanted.due.min(now);
+            }
+        }
+        self.poll_at(now);
     }
 
     /// The request to this peer is over, and brought so many blocks. What was too much for an
@@ -236,14 +258,17 @@ impl Fetcher {
                 && !busy.contains(peer)
                 && asked.get(peer).is_none_or(|it| it.references.len() < self.references_max)
         };
-        for (reference, wanted) in &mut self.wanted {
+        let mut due = Vec::new();
+        for (reference, wanted) in &self.wanted {
             if wanted.due > now {
                 next = next.min(wanted.due);
-                continue;
+            } else if wanted.in_flight.len() < IN_FLIGHT_MAX {
+                due.push((wanted.failures, *reference));
             }
-            if wanted.in_flight.len() >= IN_FLIGHT_MAX {
-                continue;
-            }
+        }
+        due.sort_unstable();
+        for (_, reference) in due {
+            let Some(wanted) = self.wanted.get_mut(&reference) else { continue };
             let mut candidates = candidates(&wanted.hints, wanted.attempts, self.connected);
             let free =
                 candidates.find(|peer| !wanted.in_flight.contains(*peer) && is_free(peer, &asked));
@@ -252,7 +277,7 @@ impl Fetcher {
             wanted.in_flight.insert(peer);
             wanted.due = now.plus_ms(self.timeout_ms);
             let asking = asked.entry(peer).or_default();
-            asking.references.push(*reference);
+            asking.references.push(reference);
             asking.chains |= wanted.chain;
         }
         self.requests.extend(asked.iter().map(|(peer, it)| (*peer, it.references.clone())));

@@ -48,8 +48,7 @@ impl Consensus {
             return;
         }
         // What a quorum certified is not refused for any reason.
-        if self.catch_up.take(&block, now) {
-            self.fetcher.forget(&reference);
+        if self.take_certified(&block, now) {
             return;
         }
         if reference.round <= self.dag.gc_round() {
@@ -151,6 +150,10 @@ impl Consensus {
         for parent in &missing {
             if self.suspended.contains(parent) {
                 self.hint_behind(*parent, author, now);
+                continue;
+            }
+            if self.catch_up.holds(parent) {
+                // It is accepted with its commit, or admitted when that is given up.
                 continue;
             }
             if solicited {

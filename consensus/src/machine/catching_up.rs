@@ -48,8 +48,12 @@ impl Consensus {
         if self.mode.is_over() {
             return;
         }
-        for reference in self.catch_up.give_up(now.monotonic, &self.dag) {
-            self.fetch_no_more(&reference);
+        for (reference, held) in self.catch_up.give_up(now.monotonic, &self.dag) {
+            match held {
+                // It goes the ordinary way, and what was to build on it does not wait for ever.
+                Some(block) => self.admit(now.monotonic, self.own, block, true),
+                None => self.fetch_no_more(&reference),
+            }
         }
         for reference in self.catch_up.plan(&self.dag, &self.suspended) {
             self.fetcher.want_now(reference, now.monotonic);
@@ -125,9 +129,18 @@ impl Consensus {
 
     /// Forgets the certified commits that are not applied.
     pub(super) fn forget_certified(&mut self) {
-        for reference in self.catch_up.clear() {
+        for (reference, _) in self.catch_up.clear() {
             self.fetch_no_more(&reference);
         }
+    }
+
+    /// Keeps a block for the certified commit that waits for it; says whether one does.
+    pub(super) fn take_certified(&mut self, block: &Block, now: Instant) -> bool {
+        let taken = self.catch_up.take(block, now);
+        if taken {
+            self.fetcher.forget(&block.reference());
+        }
+        taken
     }
 
     fn fetch_no_more(&mut self, reference: &BlockRef) {

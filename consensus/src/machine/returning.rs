@@ -27,7 +27,9 @@ impl Consensus {
                 self.met_own(&block);
             }
             self.note_own(&block);
-            self.admit(now, from, block, true);
+            if !self.take_certified(&block, now) {
+                self.admit(now, from, block, true);
+            }
         }
     }
 

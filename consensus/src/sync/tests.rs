@@ -116,3 +116,49 @@ fn what_lies_behind_a_fetched_block_is_asked_for_at_once_and_as_a_chain() {
         "it has not been tried, and two are not too many"
     );
 }
+
+/// Connections break one by one, and each question fails with its own: that says nothing about who
+/// has the block, and must not put it off once they are back.
+#[test]
+fn a_peer_that_comes_back_ends_every_pause() {
+    let mut fetcher = fetcher();
+    let wanted = reference(5, 2);
+    fetcher.want(wanted, [peer(3), peer(1), peer(2)], Instant(0));
+    let mut now = 25;
+    for index in [3, 1, 2, 3, 1, 2, 3, 1] {
+        fetcher.connect(peer(index), Instant(now));
+        now = fetcher.next_poll().unwrap().0;
+        ask(&mut fetcher, now);
+        fetcher.finish(peer(index), Instant(now), 0);
+        fetcher.disconnect(peer(index), Instant(now));
+    }
+    assert!(fetcher.wanted[&wanted].due > Instant(now), "the last one left was asked in vain");
+    fetcher.connect(peer(1), Instant(now));
+    assert_eq!(ask(&mut fetcher, now + 25), [(1, [wanted].to_vec())]);
+}
+
+/// A liar names thousands of parents that do not exist, of low rounds.
+#[test]
+fn what_does_not_exist_does_not_crowd_out_what_does() {
+    let mut fetcher = fetcher();
+    let invented = |number: u8| {
+        let digest = crate::BlockDigest([number; 32]);
+        BlockRef { round: Round(2), author: peer(1), digest }
+    };
+    for number in 0..100 {
+        fetcher.want(invented(number), [peer(1)], Instant(0));
+    }
+    // Everybody was asked for some of them.
+    for now in (25..).step_by(40).take(12) {
+        for (from, _) in ask(&mut fetcher, now) {
+            fetcher.finish(peer(from), Instant(now), 0);
+        }
+    }
+    let now = 25 + 40 * 12;
+    let real = reference(5, 2);
+    fetcher.want_behind(real, &[peer(2)], false, Instant(now));
+    (0..100).for_each(|number| fetcher.wanted.get_mut(&invented(number)).unwrap().due = Instant(0));
+    let asked = ask(&mut fetcher, now);
+    let behind = asked.iter().filter(|(_, references)| references.contains(&real)).count();
+    assert_eq!(behind, 1, "{asked:?}");
+}

@@ -298,3 +298,67 @@ fn catching_up_waits_for_execution() {
     }
     assert!((73..=75).contains(&commits_of(&actions).len()));
 }
+
+/// An own block from before a loss is told of while certified commits wait for it.
+#[test]
+fn a_certified_block_completes_its_commit_whichever_way_it_comes() {
+    let committee = committee(4);
+    let (blocks, commits) = ledger(&committee);
+    let recovery = crate::Recovery { lost_log: true, ..crate::Recovery::default() };
+    let parameters = Parameters::lan();
+    let mut node =
+        Consensus::recover(NOW, parameters, committee.clone(), signer(0), recovery).unwrap().0;
+    let from = AuthorityIndex(1);
+    node.handle(NOW, Event::CommitsAnswered { from, commits: certify(&commits, &committee) });
+    let certified = commits.iter().flat_map(|commit| commit.blocks());
+    let own = certified.rev().find(|block| block.author() == AuthorityIndex(0)).cloned();
+    let newest = own.clone().unwrap();
+    let mut actions = node.handle(NOW, Event::OwnAnswered { from, commit: 0, newest: own });
+    for block in blocks.iter().filter(|block| **block != newest) {
+        actions.extend(node.handle(NOW, received(1, block)));
+    }
+    assert!(commits_of(&actions) == commits);
+}
+
+/// Blocks that build on what certified commits hold wait without asking for it; when the commits
+/// are given up, what they held is not lost.
+#[test]
+fn what_certified_commits_hold_is_neither_asked_for_nor_lost() {
+    let committee = committee(4);
+    let mut blocks = first_round(&committee);
+    for round in 2..=12 {
+        let before: Vec<BlockRef> =
+            blocks.iter().rev().take(4).rev().map(Block::reference).collect();
+        blocks.extend((0..4).map(|it| block(&committee, it, round, &own_first(it, &before), &[])));
+    }
+    let commits = ordered(&committee, &blocks);
+    let mut node = follower(&committee);
+    for peer in [101, 102, 103] {
+        let (has_of_ours, own_round) = (Round::GENESIS, Round::GENESIS);
+        let peer = AuthorityIndex(peer);
+        node.handle(NOW, Event::PeerConnected { peer, has_of_ours, own_round, commit: 0 });
+    }
+    let from = AuthorityIndex(101);
+    let lacking = commits[0].blocks()[0].clone();
+    node.handle(NOW, Event::CommitsAnswered { from, commits: certify(&commits, &committee) });
+    let mut actions = Vec::new();
+    for block in blocks.iter().filter(|block| **block != lacking) {
+        actions.extend(node.handle(NOW, received(1, block)));
+    }
+    let mut given_up = false;
+    for step in 1..200 {
+        let now = Now { monotonic: Instant(100 * step), ..NOW };
+        for action in core::mem::take(&mut actions) {
+            if let Action::Fetch { from, references, .. } = action {
+                let all = references.iter().all(|asked| *asked == lacking.reference());
+                assert!(all || given_up || step == 1, "at step {step}: {references:?}");
+                actions.extend(node.handle(now, Event::FetchFailed { from }));
+            }
+        }
+        actions.extend(node.handle(now, Event::Timer(Timer::Fetch)));
+        given_up |= !node.status().catching_up;
+    }
+    assert!(given_up);
+    let now = Now { monotonic: Instant(21_000), ..NOW };
+    assert!(commits_of(&node.handle(now, received(1, &lacking))) == commits);
+}
