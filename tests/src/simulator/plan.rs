@@ -182,7 +182,7 @@ impl Plan {
             busy_until_ms,
             wake_ms,
             end_ms,
-            before: Conditions::before(weather, delta_ms, &mut random),
+            before: Conditions::before(weather, delta_ms, size, &mut random),
             after: Conditions::after(delta_ms),
             breakages,
             crash_permillion: match weather {
@@ -223,8 +223,10 @@ impl Plan {
 }
 
 impl Conditions {
-    fn before(weather: Weather, delta_ms: u64, random: &mut Random) -> Self {
+    fn before(weather: Weather, delta_ms: u64, size: usize, random: &mut Random) -> Self {
         let calm = Self::after(delta_ms);
+        // A machine that cannot check as fast as others speak falls behind for good.
+        let checking_max_ms = (300 / size as u64).min(30);
         match weather {
             Weather::Calm => calm,
             Weather::Mixed => Self {
@@ -232,7 +234,7 @@ impl Conditions {
                 late: (20, 4 * delta_ms),
                 lost_permille: *random.pick(&[0, 0, 1, 2]),
                 doubled_permille: 10,
-                checking_ms: random.between(0, 10),
+                checking_ms: random.between(0, checking_max_ms / 3),
                 executing_ms: random.between(1, delta_ms),
                 ..calm
             },
@@ -242,7 +244,7 @@ impl Conditions {
                 lost_permille: random.between(0, 20),
                 doubled_permille: 50,
                 disordered_permille: *random.pick(&[0, 0, 20, 200]),
-                checking_ms: random.between(0, 30),
+                checking_ms: random.between(0, checking_max_ms),
                 executing_ms: random.between(1, 6 * delta_ms),
             },
         }
@@ -262,13 +264,14 @@ impl Conditions {
     }
 }
 
+/// A large committee costs as much as a hundred small ones.
 fn draw_size(random: &mut Random) -> usize {
-    match random.between(0, 99) {
-        0..=5 => random.between(1, 3) as usize,
-        6..=40 => 4,
-        41..=70 => random.between(5, 7) as usize,
-        71..=94 => random.between(8, 10) as usize,
-        95..=98 => random.between(13, 25) as usize,
+    match random.between(0, 999) {
+        0..=59 => random.between(1, 3) as usize,
+        60..=449 => 4,
+        450..=749 => random.between(5, 7) as usize,
+        750..=989 => random.between(8, 10) as usize,
+        990..=996 => random.between(13, 25) as usize,
         _ => random.between(26, 50) as usize,
     }
 }

@@ -95,6 +95,8 @@ enum Node {
 pub struct World {
     plan: Plan,
     now_ms: u64,
+    /// When everybody has checked what had piled up before the network began to behave.
+    worked_off_ms: u64,
     sequence: u64,
     queue: BTreeMap<(u64, u64), Happening>,
     random: Random,
@@ -177,6 +179,7 @@ impl World {
             checked: BTreeMap::new(),
             queue: BTreeMap::new(),
             now_ms: 0,
+            worked_off_ms: 0,
             sequence: 0,
             genesis,
             keys,

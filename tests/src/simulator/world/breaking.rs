@@ -46,6 +46,8 @@ impl World {
                 self.after(0, Happening::Restart { node, life });
             }
         }
+        let busy_until = self.honest().map(|(_, authority)| authority.frozen_until());
+        self.worked_off_ms = busy_until.max().unwrap_or_default();
         if self.now_ms > 0 {
             for one in 0..self.nodes.len() {
                 for other in one + 1..self.nodes.len() {

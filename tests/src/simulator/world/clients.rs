@@ -1,6 +1,6 @@
 //! Clients: they give transactions, wait for them to be final, and give again what a crash lost.
 
-use super::{EPOCH_MS, Happening, MEMBER, World, keypair};
+use super::{EPOCH_MS, Happening, MEMBER, World, authority::Authority, keypair};
 use kerbholz_client::{
     consensus::Block,
     ledger::{
@@ -149,6 +149,9 @@ impl World {
         }
         let number = self.clients.money(self.now_ms);
         self.tally.transactions += 1;
+        if self.now_ms >= self.plan.wake_ms {
+            return self.submit_to_member(number);
+        }
         self.submit_anywhere(number);
         if self.random.permille(100) {
             self.submit_anywhere(number);
@@ -170,6 +173,23 @@ impl World {
             return self.after(500, Happening::Resubmit { number });
         }
         let node = up[self.random.below(up.len())];
+        self.submit(node, number);
+    }
+
+    /// To a member of the newest committee that knows it is one: how fast the others answer is
+    /// what is measured, and not how long a client looks for somebody who takes its transaction.
+    fn submit_to_member(&mut self, number: usize) {
+        let newest = self.oracle.epochs() - 1;
+        let is_member = |(node, authority): (usize, &Authority)| {
+            let committee = authority.running.as_ref()?.replica().committee();
+            let is_member = committee.index_of(&self.keys[node]).is_some();
+            (is_member && committee.config().epoch == newest).then_some(node)
+        };
+        let members: Vec<usize> = self.honest().filter_map(is_member).collect();
+        if members.is_empty() {
+            return self.submit_anywhere(number);
+        }
+        let node = members[self.random.below(members.len())];
         self.submit(node, number);
     }
 

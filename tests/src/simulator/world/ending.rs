@@ -17,7 +17,7 @@ impl World {
         self.ends_with_every_transaction();
         self.wakes_in_time();
         let window = Window {
-            stable_from_ms: self.plan.stable_from_ms,
+            stable_from_ms: self.plan.stable_from_ms.max(self.worked_off_ms),
             settling_ms: self.plan.settling_ms(),
             busy_until_ms: self.plan.busy_until_ms,
         };
