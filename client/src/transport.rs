@@ -4,6 +4,7 @@
 //! streams; [`redial`] decides when a lost peer is dialled again. What is sent is described in
 //! [`crate::wire`]; who may send it is decided by the node.
 
+mod multiplexer;
 mod names;
 pub mod redial;
 pub mod streams;
@@ -14,7 +15,9 @@ use std::time::Duration;
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, noise, tcp, yamux};
+use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, noise, tcp};
+
+use self::multiplexer::Multiplexing;
 
 /// Streams a peer may have open on one connection. An authority needs two for blocks and one per
 /// fetch in flight; the bound keeps a peer's receive windows (256 KiB each) within 16 MiB.
@@ -47,14 +50,9 @@ pub fn swarm<B: NetworkBehaviour>(
     behaviour: B,
     idle_timeout: Duration,
 ) -> Result<Swarm<B>, TransportError> {
-    let multiplexer = || {
-        let mut config = yamux::Config::default();
-        config.set_max_num_streams(STREAMS_PER_CONNECTION_MAX);
-        config
-    };
     let builder = SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, multiplexer)
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, Multiplexing::new)
         .map_err(|error| TransportError(error.to_string()))?
         .with_quic_config(|mut config| {
             config.max_concurrent_stream_limit = STREAMS_PER_CONNECTION_MAX as u32;
