@@ -30,6 +30,8 @@ pub(crate) struct LostLog {
     /// Who failed is not asked again before.
     due: BTreeMap<AuthorityIndex, Instant>,
     sign_after: Option<Round>,
+    /// Nobody else can say anything: it takes the operator.
+    alone: bool,
     /// Since when enough have answered.
     enough: Option<Instant>,
 }
@@ -53,6 +55,7 @@ impl LostLog {
             in_flight: asked,
             due: BTreeMap::new(),
             sign_after,
+            alone: committee.size() == 1,
             enough: None,
         }
     }
@@ -122,7 +125,7 @@ impl LostLog {
         commits.sort_unstable_by(|a, b| b.cmp(a));
         let target = commits.get(self.faulty_max).copied().unwrap_or_default();
         let waits = self.patience_ends().is_some_and(|ends| now < ends);
-        if commits.len() < self.answers_needed || commit < target || waits {
+        if self.alone || commits.len() < self.answers_needed || commit < target || waits {
             return None;
         }
         let margin = if newest == Round::GENESIS || self.faulty_max == 0 { 1 } else { 2 };

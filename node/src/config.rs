@@ -1,6 +1,7 @@
 //! An authority's configuration, `node.toml`: read once, checked once.
 
 use crate::files::{self, FileError};
+use crate::replica::SignAfter;
 use kerbholz_consensus::Parameters;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -24,10 +25,10 @@ pub struct NodeConfig {
     pub listen: Vec<String>,
     /// How far the authorities are apart.
     pub pace: Pace,
-    /// The operator's word, for this start only, that the authority has signed no block above this
-    /// round: see [`crate::replica::Start::sign_after`]. Never in the file.
+    /// The operator's word, for this start only, that the authority has signed nothing above this:
+    /// see [`crate::replica::Start::sign_after`]. Never in the file.
     #[serde(skip)]
-    pub sign_after_round: Option<u64>,
+    pub sign_after: Option<SignAfter>,
 }
 
 /// Pacing for the distance between authorities.

@@ -154,7 +154,7 @@ fn open(
         genesis: network.genesis(),
         signer,
         parameters: config.pace.parameters(),
-        sign_after: config.sign_after_round.map(Round),
+        sign_after: config.sign_after,
     };
     let begin = Now { monotonic: Instant(0), wall: Timestamp(now().get()) };
     let opened = Opened::open(begin, &storage, start)?;

@@ -22,10 +22,12 @@ mod hello;
 mod machine;
 mod opening;
 mod peers;
+mod signing;
 
 pub use self::hello::Hello;
 pub use self::machine::Machine;
 pub use self::opening::{OpenError, Opened, Start};
+pub use self::signing::{NoSignAfter, SignAfter};
 use crate::executor::{SharedStorage, lock};
 use crate::fetch::{FetchAnswer, FetchRequest, OwnNewest};
 use crate::mempool::{Mempool, NotTaken};
@@ -57,6 +59,8 @@ pub struct Replica {
     uncertified: BTreeMap<u64, Round>,
     /// Whether nothing was signed yet since the log was lost (§8.5).
     lost_log: bool,
+    /// The operator's word of what was signed before.
+    sign_after: Option<SignAfter>,
 }
 
 /// The outcome of a job of the executor, on its way back.
@@ -98,6 +102,8 @@ pub struct NextEpoch {
     pub base: Base,
     /// The checkpoint of that commit.
     pub checkpoint: Checkpoint,
+    /// What its authorities are called, in order.
+    pub names: Vec<String>,
 }
 
 impl Replica {
@@ -170,14 +176,13 @@ impl Replica {
     /// Starts the machine of the next epoch: rounds begin anew, and so do the streams; what waits is
     /// offered again in the order in which it came (§10.3).
     fn enter(&mut self, now: Now, next: NextEpoch) -> Result<Vec<Action>, RecoveryError> {
-        let NextEpoch { committee, base, checkpoint } = next;
+        let NextEpoch { committee, base, checkpoint, names } = next;
         let was_member = self.machine.own().is_some();
-        let recovery = Recovery {
-            base,
-            checkpoint: Some(checkpoint),
-            lost_log: self.lost_log,
-            ..Recovery::default()
-        };
+        let (epoch, lost_log) = (committee.config().epoch, self.lost_log);
+        let sign_after = self.sign_after.and_then(|it| it.of(epoch, Round::GENESIS, lost_log));
+        let checkpoint = Some(checkpoint);
+        let recovery = Recovery { base, checkpoint, lost_log, sign_after, ..Recovery::default() };
+        signing::report(&names, &committee, &self.signer.public_key(), &recovery);
         let parameters = self.parameters.clone();
         let (machine, first) =
             Machine::recover(now, parameters, committee, &self.signer, recovery)?;
@@ -185,7 +190,7 @@ impl Replica {
         self.collected = Round::GENESIS;
         self.uncertified.clear();
         self.mempool.hold_all();
-        let (epoch, member) = (self.epoch(), self.machine.own().is_some());
+        let member = self.machine.own().is_some();
         tracing::info!(epoch, commit = base.index, member, "a new epoch begins");
         if was_member && !member {
             tracing::warn!(

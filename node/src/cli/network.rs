@@ -7,6 +7,7 @@ use super::output::{Output, Report, table};
 use clap::{Args, ValueEnum};
 use kerbholz_client::protocol::NodeInfo;
 use kerbholz_node::config::{CONFIG_FILE, NodeConfig, Pace};
+use kerbholz_node::replica::SignAfter;
 use kerbholz_node::setup::{Setup, authority_folder};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
@@ -112,15 +113,17 @@ pub struct NodeArgs {
     /// Stop when stdin ends: how a supervisor makes sure that nothing outlives it
     #[arg(long)]
     exit_with_parent: bool,
-    /// After the loss of its data: sign from above this round at once, without asking the others.
+    /// After the loss of its data: sign above this at once, without asking the others.
     ///
-    /// An authority whose data folder was lost asks the others which blocks of it they know, and signs
-    /// nothing before enough of them have answered. When they cannot, and only then, say here a round of
-    /// the present epoch above which it has certainly signed nothing. The network must get past that round
-    /// before it signs: so do not add much. If it has signed above, it signs two blocks for one round: a
-    /// fault that all others see.
-    #[arg(long, value_name = "ROUND")]
-    sign_after_round: Option<u64>,
+    /// An authority that does not know what it has signed asks the others which blocks of it they know, and
+    /// signs nothing before enough of them have answered. When they cannot, and only then, say here an epoch
+    /// and a round of it above which it has certainly signed nothing, nor in any later epoch. No block is more
+    /// than a round above what the network has reached: `kerbholz status` shows epoch and round of each authority;
+    /// take the highest and add one. The network must get past it before this one signs, so do not add much. If it
+    /// has signed above, it signs two blocks for one round: a fault that all others see. In epochs before
+    /// this one it says nothing.
+    #[arg(long, value_name = "EPOCH:ROUND")]
+    sign_after: Option<SignAfter>,
 }
 
 /// Runs the authority whose folder is given, until it is told to stop.
@@ -131,7 +134,7 @@ pub async fn node(context: &Context, args: NodeArgs, output: &Output) -> Result<
         return Err(CliError::NoAuthority { path });
     }
     let mut config = NodeConfig::read(context.dir())?;
-    config.sign_after_round = args.sign_after_round;
+    config.sign_after = args.sign_after;
     let (stop, stopped) = watch::channel(false);
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;

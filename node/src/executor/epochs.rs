@@ -72,7 +72,8 @@ impl Executor {
         let time = Timestamp(self.progress.borrow().time);
         self.cover(checkpoint.clone())?;
         let base = Base { index: statement.index, time };
-        Ok(Some(Done::Epoch(Box::new(NextEpoch { committee, base, checkpoint }))))
+        let names = next.authorities.into_iter().map(|one| one.name).collect();
+        Ok(Some(Done::Epoch(Box::new(NextEpoch { committee, base, checkpoint, names }))))
     }
 }
 

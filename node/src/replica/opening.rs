@@ -1,15 +1,18 @@
 //! From a storage to a replica and its executor: what a node and a simulated one start with.
 
+use super::signing::{self, SignAfter};
 use super::{Machine, Replica};
 use crate::executor::{ExecuteError, Executor, SharedStorage, lock};
 use crate::mempool::{Mempool, NotTaken};
 use crate::storage::{self, EpochStart, Recovered};
 use kerbholz_client::ledger::genesis::Genesis;
-use kerbholz_client::ledger::rows::ReadError;
+use kerbholz_client::ledger::quantity::Epoch;
+use kerbholz_client::ledger::query;
+use kerbholz_client::ledger::rows::{Read, ReadError};
 use kerbholz_client::ledger::transaction::UnverifiedTransaction;
 use kerbholz_consensus::{
-    Action, AuthorityIndex, Block, Committee, Now, Parameters, PublicKey, Recovery, RecoveryError,
-    Round, Signer,
+    Action, AuthorityIndex, Block, Committee, Now, Parameters, Recovery, RecoveryError, Round,
+    Signer,
 };
 use std::collections::BTreeMap;
 
@@ -22,9 +25,9 @@ pub struct Start<'a> {
     pub signer: Signer,
     /// Pacing and bounds.
     pub parameters: Parameters,
-    /// The operator's word that this key has signed nothing above this round of the present epoch:
-    /// then a lost log is not asked about (§8.5).
-    pub sign_after: Option<Round>,
+    /// The operator's word that this key has signed nothing above this: then a lost log is not
+    /// asked about (§8.5).
+    pub sign_after: Option<SignAfter>,
 }
 
 /// Why a storage is nothing to start from.
@@ -39,6 +42,13 @@ pub enum OpenError {
     /// The same, as consensus sees it.
     #[error(transparent)]
     Consensus(#[from] RecoveryError),
+    /// The only authority does not know what it has signed.
+    #[error(
+        "this is the only authority, and the log of what it has signed is gone: put its data folder \
+         back, or that of who followed it. Only if its history may begin anew, or you know above \
+         which round it has signed nothing: kerbholz node --sign-after EPOCH:ROUND (0:0 to begin anew)"
+    )]
+    LostAlone,
 }
 
 impl From<ReadError> for OpenError {
@@ -74,10 +84,14 @@ impl Opened {
         let EpochStart { committee, recovery, before } = newest;
         let members = committee.clone();
         let executor = Executor::open(storage.clone(), members, genesis, found.applied_commit)?;
-        let recovery = Recovery { sign_after, ..recovery };
         let lost_log = recovery.lost_log;
-        if lost_log {
-            report_lost(genesis, &committee, &signer.public_key(), sign_after);
+        let known = recovery.own_last.as_ref().map_or(Round::GENESIS, Block::round);
+        let word = sign_after.and_then(|word| word.of(committee.config().epoch, known, lost_log));
+        let recovery = Recovery { sign_after: word, ..recovery };
+        let names = names(&*lock(storage).rows(), &committee)?;
+        signing::report(&names, &committee, &signer.public_key(), &recovery);
+        if signing::is_lost_alone(&committee, &signer.public_key(), &recovery) {
+            return Err(OpenError::LostAlone);
         }
         let own = committee.index_of(&signer.public_key());
         let mempool = waiting(&executor, &before, &recovery.blocks, own)?;
@@ -92,6 +106,7 @@ impl Opened {
             collected: Round::GENESIS,
             uncertified: BTreeMap::new(),
             lost_log,
+            sign_after,
         };
         let mut first = replica.settle(now, first);
         // What was executed last, before anything newer: so that consensus votes for it again.
@@ -149,35 +164,8 @@ fn report(found: &Recovered) {
     );
 }
 
-/// Says what an authority without its log waits for, and from whom.
-fn report_lost(
-    genesis: &Genesis,
-    committee: &Committee,
-    own: &PublicKey,
-    sign_after: Option<Round>,
-) {
-    if committee.index_of(own).is_none() {
-        return;
-    }
-    if let Some(round) = sign_after {
-        tracing::warn!(
-            round = round.0,
-            "the log of this authority was lost; it signs above this round, by its operator's word"
-        );
-        return;
-    }
-    let name = |key: PublicKey| {
-        let mut authorities = genesis.authorities.iter();
-        let known = authorities.find(|authority| *authority.key.as_bytes() == key.0);
-        known.map_or_else(|| key.to_string(), |authority| authority.name.clone())
-    };
-    let others = committee.authorities().filter_map(|index| committee.key(index));
-    let others: Vec<String> = others.filter(|key| key != own).map(name).collect();
-    let needed = committee.answers_after_loss();
-    tracing::warn!(
-        "the log of this authority was lost, and with it what it has signed: it signs nothing until \
-         {needed} of {} have told it. If so many are gone for ever, and you know a round above which \
-         it has signed nothing: kerbholz node --sign-after-round ROUND",
-        others.join(", ")
-    );
+/// What the authorities of an epoch are called on the ledger, in order.
+fn names(rows: &dyn Read, committee: &Committee) -> Result<Vec<String>, ReadError> {
+    let row = query::committee_of(rows, Epoch::new(committee.config().epoch))?;
+    Ok(row.into_iter().flat_map(|row| row.authorities).map(|one| one.name).collect())
 }

@@ -45,6 +45,7 @@ fn replica_of(parameters: Parameters, recovery: Recovery) -> (Replica, Vec<Actio
         collected: Round::GENESIS,
         uncertified: BTreeMap::new(),
         lost_log: false,
+        sign_after: None,
     };
     let first = replica.settle(at(0), first);
     (replica, first)

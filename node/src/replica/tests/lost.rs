@@ -2,6 +2,8 @@
 
 use super::world::{World, key};
 use crate::executor::lock;
+use crate::replica::{OpenError, Opened, SignAfter, Start};
+use kerbholz_client::ledger::committee::CommitteeChange;
 use kerbholz_consensus::{Block, Draft, Event, Round, Signer, Timestamp, UnverifiedBlock};
 
 fn signs(world: &World, seed: usize) -> bool {
@@ -70,7 +72,7 @@ fn its_operator_may_say_a_round_instead() {
     world.run(60_000);
     assert!(!signs(&world, 4), "two of three others are no quorum");
     world.stop(4);
-    world.sign_after = Some(Round(before));
+    world.sign_after = Some(SignAfter { epoch: 0, round: Round(before) });
     world.start(4);
     world.run_until("it signs", |world| signs(world, 4) && own_round(world, 4) > before);
     world.agree();
@@ -143,4 +145,57 @@ fn an_old_copy_of_its_disk_is_noticed_and_marked() {
     world.run_until("it signs", |world| signs(world, 4) && own_round(world, 4) > before);
     assert!(!lock(&world.disks[&4]).recover().lost_log && world.halted.is_empty());
     world.agree();
+}
+
+/// A wiped directory begins in the first epoch; the word is about a later one.
+#[test]
+fn its_operators_word_waits_for_its_epoch() {
+    let mut world = World::running(&[1, 2, 3, 4]);
+    world.run(30_000);
+    let change = CommitteeChange::Add(world.candidate(5));
+    world.founded_disk(5);
+    world.vote(&[1, 2, 3], &change);
+    world.run_until("the epoch is over", |world| {
+        [1, 2, 3, 4].iter().all(|seed| world.nodes[seed].replica.epoch() == 1)
+    });
+    world.start(5);
+    world.run_until("all sign", |world| world.standing().iter().all(|it| it.1 == 1 && it.4));
+    world.run(60_000);
+    let before = own_round(&world, 4);
+    world.stop(4);
+    world.empty_disk(4);
+    // One whose answer it would take never comes back.
+    world.stop(3);
+    world.sign_after = Some(SignAfter { epoch: 1, round: Round(before) });
+    world.start(4);
+    assert!(!signs(&world, 4), "in the first epoch it says nothing");
+    world.run_until("it signs", |world| signs(world, 4) && own_round(world, 4) > before);
+    assert_eq!(world.nodes[&4].replica.epoch(), 1);
+    world.run(10_000);
+    assert!(signs(&world, 4) && world.halted.is_empty());
+    world.agree();
+    // The same word at the next start changes nothing: its log knows better.
+    world.stop(4);
+    world.start(4);
+    assert!(signs(&world, 4) && own_round(&world, 4) > before);
+}
+
+/// Nobody could tell the only authority what it has signed: it begins anew if its operator says so.
+#[test]
+fn one_that_is_alone_begins_anew_by_its_operators_word_only() {
+    let mut world = World::running(&[1]);
+    world.run(30_000);
+    world.stop(1);
+    world.empty_disk(1);
+    let start = Start {
+        genesis: &world.genesis,
+        signer: Signer::from_seed(&[1; 32]),
+        parameters: world.parameters.clone(),
+        sign_after: None,
+    };
+    let refused = Opened::open(world.now(), &world.disks[&1], start).map(drop);
+    assert!(matches!(refused, Err(OpenError::LostAlone)), "{refused:?}");
+    world.sign_after = Some(SignAfter { epoch: 0, round: Round::GENESIS });
+    world.start(1);
+    world.run_until("it signs", |world| signs(world, 1) && own_round(world, 1) > 0);
 }

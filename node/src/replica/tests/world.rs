@@ -4,7 +4,7 @@
 use crate::executor::{Executor, lock};
 use crate::executor::{Job, SharedStorage};
 use crate::fetch::{Asked, FetchRequest};
-use crate::replica::{Done, Opened, Replica, Start};
+use crate::replica::{Done, Opened, Replica, SignAfter, Start};
 use crate::storage::{MemoryStorage, Plug};
 use kerbholz_client::ledger::committee::{Candidate, CommitteeChange, CommitteeVote};
 use kerbholz_client::ledger::genesis::{
@@ -16,8 +16,8 @@ use kerbholz_client::ledger::quantity::{Epoch, Timestamp};
 use kerbholz_client::ledger::transaction::{Envelope, Transaction};
 use kerbholz_client::network::committee;
 use kerbholz_consensus::{
-    Action, Committee, Event, HaltReason, Instant, Now, Parameters, PublicKey, Round, Signer,
-    Timer, UnverifiedBlock,
+    Action, Committee, Event, HaltReason, Instant, Now, Parameters, PublicKey, Signer, Timer,
+    UnverifiedBlock,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -53,7 +53,7 @@ pub(super) struct World {
     pub(super) plugs: BTreeMap<usize, Plug>,
     /// Those that met a foreign block of their own.
     pub(super) halted: BTreeSet<usize>,
-    pub(super) sign_after: Option<Round>,
+    pub(super) sign_after: Option<SignAfter>,
     /// Whether executors wait until nothing else is due, or for many jobs, and do all at once.
     pub(super) batches: bool,
     jobs: BTreeMap<usize, Vec<Job>>,
