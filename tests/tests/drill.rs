@@ -155,12 +155,15 @@ fn one_direction_lost_stops_nobody() {
         let lost: [&[(usize, usize)]; 3] =
             [&[(0, 1)], &[(0, 1), (0, 2), (0, 3)], &[(1, 0), (2, 0), (3, 0)]];
         for cuts in lost {
+            let before = staff.ground.lost();
             for (from, to) in cuts {
                 staff.ground.cut(*from, *to);
             }
             let without = load.progress(PROGRESS).await;
+            let lost = staff.ground.lost() - before;
             staff.ground.heal();
-            println!("lost {cuts:?}: {PROGRESS} final in {without:.2?}");
+            println!("lost {cuts:?}: {PROGRESS} final in {without:.2?}; {lost} did not pass");
+            assert!(lost > 0, "nothing was lost: {cuts:?}");
             load.progress(PROGRESS).await;
         }
         judge::close(staff, load.stop().await).await;
@@ -198,12 +201,17 @@ fn a_wiped_disk_is_filled_again_and_its_owner_signs() {
 fn a_narrow_link_is_only_slow() {
     run(AUTHORITIES, |mut staff| async move {
         let load = begin(&mut staff).await;
-        staff.ground.slow(0, KILOBITS_PER_SECOND);
-        println!("one narrow link: {PROGRESS} final in {:.2?}", load.progress(PROGRESS).await);
-        for other in 1..AUTHORITIES {
-            staff.ground.slow(other, KILOBITS_PER_SECOND);
-        }
-        println!("all links narrow: {PROGRESS} final in {:.2?}", load.progress(PROGRESS).await);
+        let slow = async |staff: &mut Staff, some: &[usize]| {
+            for one in some {
+                staff.ground.slow(*one, KILOBITS_PER_SECOND);
+            }
+            let time = load.progress(PROGRESS).await;
+            let waited: Vec<u64> = some.iter().map(|one| staff.ground.delayed(*one)).collect();
+            println!("narrow {some:?}: {PROGRESS} final in {time:.2?}; waited: {waited:?}");
+            assert!(waited.iter().all(|waited| *waited > 0), "not narrow: {waited:?}");
+        };
+        slow(&mut staff, &[0]).await;
+        slow(&mut staff, &[1, 2, 3]).await;
         staff.ground.heal();
         load.progress(PROGRESS).await;
         judge::close(staff, load.stop().await).await;

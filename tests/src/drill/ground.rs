@@ -111,6 +111,24 @@ impl Ground {
         }
     }
 
+    /// How much did not pass because of [`cut`](Self::cut) up to now: packets, or what a relay held
+    /// up at once.
+    pub fn lost(&self) -> u64 {
+        match self {
+            Self::Namespaces(namespaces) => namespaces.lost(),
+            Self::Loopback(relays) => relays.lost(),
+        }
+    }
+
+    /// How often something had to wait because an authority's ways are [narrow](Self::slow), since they
+    /// are.
+    pub fn delayed(&self, authority: usize) -> u64 {
+        match self {
+            Self::Namespaces(namespaces) => namespaces.delayed(authority),
+            Self::Loopback(relays) => relays.delayed(authority),
+        }
+    }
+
     /// Whatever an authority sends and gets goes through a narrow pipe: so many kilobits a second.
     pub fn slow(&mut self, authority: usize, kilobits_per_second: u32) {
         match self {

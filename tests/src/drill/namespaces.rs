@@ -7,7 +7,8 @@
 //!          10.77.0.2  10.77.1.2  10.77.2.2        eth0, in the authority's namespace
 //! ```
 //!
-//! The router drops what policy rules tell it to: one direction between two authorities is one rule.
+//! Policy rules of the router lead what is to be lost into a sink, a device whose other end is in a
+//! namespace where nobody is: one direction between two authorities is one rule. The sink counts.
 
 use super::ground::Place;
 use nix::sched::{CloneFlags, setns, unshare};
@@ -19,10 +20,15 @@ use std::process::{Child, Command};
 use std::thread::JoinHandle;
 
 const PORT: u16 = 7_000;
+/// The device that loses what is routed there, and the table with the route.
+const SINK: &str = "sink";
+const SINK_TABLE: &str = "77";
 
 /// The namespaces, alive as long as this or a process in them is.
 pub struct Namespaces {
     own: Vec<File>,
+    /// Where the sink's other end is.
+    _nowhere: File,
     cuts: Vec<(usize, usize)>,
     slowed: Vec<usize>,
 }
@@ -41,8 +47,12 @@ impl Namespaces {
         run("mount", &["--make-rprivate", "/"])?;
         run("ip", &["link", "set", "lo", "up"])?;
         std::fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
+        // A way back that is cut must not make the way forth look wrong.
+        std::fs::write("/proc/sys/net/ipv4/conf/default/rp_filter", "0")?;
+        std::fs::write("/proc/sys/net/ipv4/conf/all/rp_filter", "0")?;
+        let nowhere = sink()?;
         let own = (0..authorities).map(namespace).collect::<io::Result<Vec<File>>>()?;
-        Ok(Self { own, cuts: Vec::new(), slowed: Vec::new() })
+        Ok(Self { own, _nowhere: nowhere, cuts: Vec::new(), slowed: Vec::new() })
     }
 
     pub(super) fn place(authority: usize) -> Place {
@@ -82,6 +92,27 @@ impl Namespaces {
         self.slowed.push(authority);
     }
 
+    /// How many packets went into the sink up to now.
+    pub(super) fn lost(&self) -> u64 {
+        let devices = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap();
+        let mut devices = devices.lines().filter_map(|line| line.trim().split_once(':'));
+        let (_, numbers) = devices.find(|(name, _)| *name == SINK).expect("there is a sink");
+        // Eight numbers of what was received, then those of what was sent: bytes, packets.
+        numbers.split_whitespace().nth(9).expect("packets sent").parse().unwrap()
+    }
+
+    /// How often a narrow pipe of an authority was full, in either direction, since it is narrow.
+    pub(super) fn delayed(&self, authority: usize) -> u64 {
+        let count = |device: &str| {
+            let said = output("tc", &["-s", "-j", "qdisc", "show", "dev", device]).unwrap();
+            let queues: serde_json::Value = serde_json::from_slice(&said).unwrap();
+            let queues = queues.as_array().expect("a list of queues").iter();
+            let narrow = queues.filter(|queue| queue["kind"] == "tbf");
+            narrow.filter_map(|queue| queue["overlimits"].as_u64()).sum::<u64>()
+        };
+        count(&format!("a{authority}")) + within(&self.own[authority], || count("eth0"))
+    }
+
     pub(super) fn heal(&mut self) {
         for (from, to) in self.cuts.drain(..) {
             rule("del", from, to);
@@ -94,21 +125,42 @@ impl Namespaces {
     }
 }
 
-/// Makes the namespace of an authority, and the veth pair to it.
-fn namespace(authority: usize) -> io::Result<File> {
-    let made = std::thread::scope(|scope| {
+/// Makes the sink; the namespace of its other end.
+fn sink() -> io::Result<File> {
+    let nowhere = empty_namespace()?;
+    link(SINK, &nowhere)?;
+    within(&nowhere, || run("ip", &["link", "set", "eth0", "up"]))?;
+    // Nobody there would say whose an address is.
+    run("ip", &["link", "set", SINK, "arp", "off", "up"])?;
+    run("ip", &["route", "add", "default", "dev", SINK, "table", SINK_TABLE])?;
+    Ok(nowhere)
+}
+
+/// A network namespace with nothing but loopback.
+fn empty_namespace() -> io::Result<File> {
+    std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET)?;
             run("ip", &["link", "set", "lo", "up"])?;
             File::open("/proc/thread-self/ns/net")
         });
         thread.join().unwrap()
-    })?;
-    let there = format!("/proc/{}/fd/{}", std::process::id(), made.as_raw_fd());
+    })
+}
+
+/// Makes a veth pair: this device here, `eth0` there.
+fn link(device: &str, there: &File) -> io::Result<()> {
+    let there = format!("/proc/{}/fd/{}", std::process::id(), there.as_raw_fd());
+    let peer = ["type", "veth", "peer", "name", "eth0", "netns", &there];
+    run("ip", &[&["link", "add", device][..], &peer].concat())
+}
+
+/// Makes the namespace of an authority, and the veth pair to it.
+fn namespace(authority: usize) -> io::Result<File> {
+    let made = empty_namespace()?;
     let device = format!("a{authority}");
     let (router, address) = (format!("10.77.{authority}.1"), format!("10.77.{authority}.2/24"));
-    let peer = ["type", "veth", "peer", "name", "eth0", "netns", &there];
-    run("ip", &[&["link", "add", &device][..], &peer].concat())?;
+    link(&device, &made)?;
     run("ip", &["address", "add", &format!("{router}/24"), "dev", &device])?;
     run("ip", &["link", "set", &device, "up"])?;
     within(&made, || {
@@ -132,7 +184,7 @@ fn within<T: Send>(namespace: &File, what: impl FnOnce() -> T + Send) -> T {
 
 fn rule(verb: &str, from: usize, to: usize) {
     let (from, to) = (Namespaces::place(from).0, Namespaces::place(to).0);
-    must("ip", &["rule", verb, "from", &from, "to", &to, "blackhole"]);
+    must("ip", &["rule", verb, "from", &from, "to", &to, "lookup", SINK_TABLE]);
 }
 
 /// Mounts a file system in memory, or changes its size.
@@ -154,11 +206,16 @@ fn must(program: &str, arguments: &[&str]) {
 }
 
 fn run(program: &str, arguments: &[&str]) -> io::Result<()> {
+    output(program, arguments).map(drop)
+}
+
+/// What a program that succeeds says.
+fn output(program: &str, arguments: &[&str]) -> io::Result<Vec<u8>> {
     let output = Command::new(program).args(arguments).output();
     let output =
         output.map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(output.stdout);
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(io::Error::other(format!("{program} {}: {}", arguments.join(" "), said.trim())))

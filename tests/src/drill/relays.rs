@@ -5,6 +5,8 @@
 
 use super::ground::Place;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -23,16 +25,23 @@ struct Way {
     kilobits_per_second: u32,
 }
 
+/// What became of the pieces on a way.
+#[derive(Default)]
+struct Counts {
+    held: AtomicU64,
+    delayed: AtomicU64,
+}
+
 /// All relays of a network.
 pub struct Relays {
-    ways: BTreeMap<(usize, usize), watch::Sender<Way>>,
+    ways: BTreeMap<(usize, usize), (watch::Sender<Way>, Arc<Counts>)>,
     listening: JoinSet<()>,
 }
 
 impl Relays {
     pub(super) fn new(authorities: usize) -> Self {
         let pairs = (0..authorities).flat_map(|from| (0..authorities).map(move |to| (from, to)));
-        let ways = pairs.map(|pair| (pair, watch::Sender::default())).collect();
+        let ways = pairs.map(|pair| (pair, Default::default())).collect();
         Self { ways, listening: JoinSet::new() }
     }
 
@@ -40,36 +49,53 @@ impl Relays {
     pub(super) async fn between(&mut self, from: usize, to: usize, listens: &Place) -> Place {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let at = listener.local_addr().unwrap();
-        let forth = self.ways[&(from, to)].subscribe();
-        let back = self.ways[&(to, from)].subscribe();
+        let ends = |pair| {
+            let (way, counts) = &self.ways[&pair];
+            (way.subscribe(), Arc::clone(counts))
+        };
+        let (forth, back) = (ends((from, to)), ends((to, from)));
         self.listening.spawn(listen(listener, listens.clone(), forth, back));
         (at.ip().to_string(), at.port())
     }
 
     pub(super) fn cut(&mut self, from: usize, to: usize) {
-        self.ways[&(from, to)].send_modify(|way| way.cut = true);
+        self.ways[&(from, to)].0.send_modify(|way| way.cut = true);
     }
 
     pub(super) fn slow(&mut self, authority: usize, kilobits_per_second: u32) {
-        let touches = |(from, to): &(usize, usize)| *from == authority || *to == authority;
-        for (_, way) in self.ways.iter().filter(|(pair, _)| touches(pair)) {
+        for (way, counts) in self.of(authority) {
+            counts.delayed.store(0, Relaxed);
             way.send_modify(|way| way.kilobits_per_second = kilobits_per_second);
         }
     }
 
+    /// The ways from an authority and to it.
+    fn of(&self, authority: usize) -> impl Iterator<Item = &(watch::Sender<Way>, Arc<Counts>)> {
+        let touches = move |(from, to): &(usize, usize)| *from == authority || *to == authority;
+        self.ways.iter().filter(move |(pair, _)| touches(pair)).map(|(_, way)| way)
+    }
+
+    /// How many pieces were held up up to now.
+    pub(super) fn lost(&self) -> u64 {
+        self.ways.values().map(|(_, counts)| counts.held.load(Relaxed)).sum()
+    }
+
+    /// How many pieces waited on the ways of an authority since they are narrow.
+    pub(super) fn delayed(&self, authority: usize) -> u64 {
+        self.of(authority).map(|(_, counts)| counts.delayed.load(Relaxed)).sum()
+    }
+
     pub(super) fn heal(&mut self) {
-        for way in self.ways.values() {
+        for (way, _) in self.ways.values() {
             way.send_replace(Way::default());
         }
     }
 }
 
-async fn listen(
-    listener: TcpListener,
-    to: Place,
-    forth: watch::Receiver<Way>,
-    back: watch::Receiver<Way>,
-) {
+/// The end of a way that pieces come out of.
+type End = (watch::Receiver<Way>, Arc<Counts>);
+
+async fn listen(listener: TcpListener, to: Place, forth: End, back: End) {
     let mut forwarding = JoinSet::new();
     while let Ok((near, _)) = listener.accept().await {
         let to = (to.0.clone(), to.1);
@@ -87,11 +113,15 @@ async fn listen(
     }
 }
 
-async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut way: watch::Receiver<Way>) {
+async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, (mut way, counts): End) {
     let mut piece = [0; PIECE];
     while let Ok(bytes @ 1..) = from.read(&mut piece).await {
+        if way.borrow().cut {
+            counts.held.fetch_add(1, Relaxed);
+        }
         let Ok(state) = way.wait_for(|way| !way.cut).await.map(|way| *way) else { return };
         if state.kilobits_per_second > 0 {
+            counts.delayed.fetch_add(1, Relaxed);
             let milliseconds = 8 * bytes as u64 / u64::from(state.kilobits_per_second);
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         }

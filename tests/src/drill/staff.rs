@@ -289,6 +289,11 @@ impl Staff {
         self.running[authority].as_ref().map(Child::id)
     }
 
+    /// How an authority's process ended by itself, if it did.
+    pub fn ended(&mut self, authority: usize) -> Option<ExitStatus> {
+        self.running[authority].as_mut().and_then(|child| child.try_wait().unwrap())
+    }
+
     /// Waits until an authority's process has ended by itself.
     pub async fn ends(&mut self, authority: usize) -> ExitStatus {
         let mut child = self.running[authority].take().expect("it runs");
