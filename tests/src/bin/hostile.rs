@@ -7,10 +7,12 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement prints, or fails")]
 
 use clap::Parser;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tests::drill::measure::{Meter, mebibytes, median_and_longest};
 use tests::drill::{self, Load, Staff, judge};
 use tests::hostile::{Deeds, Hostile};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 const AUTHORITIES: usize = 4;
@@ -31,36 +33,64 @@ struct Arguments {
     /// For how long it is hostile
     #[arg(long, default_value_t = 10.0)]
     minutes: f64,
+    /// Nobody is hostile: what the load alone costs in the same time
+    #[arg(long)]
+    peaceful: bool,
 }
 
 fn main() {
-    let minutes = Arguments::parse().minutes;
-    drill::run(AUTHORITIES, move |staff| measure(staff, Duration::from_secs_f64(60.0 * minutes)));
+    let Arguments { minutes, peaceful } = Arguments::parse();
+    drill::run(AUTHORITIES, move |staff| async move {
+        let time = Duration::from_secs_f64(60.0 * minutes);
+        tokio::select! {
+            () = measure(staff, time, peaceful) => println!("ended: it was measured to the end"),
+            signal = told_to_end() => panic!("ended by {signal} from outside"),
+        }
+    });
 }
 
-async fn measure(mut staff: Staff, time: Duration) {
+/// Waits until somebody wants this to end: a long run must not end without a word.
+async fn told_to_end() -> &'static str {
+    let on = |kind| signal(kind).unwrap();
+    let mut hangup = on(SignalKind::hangup());
+    let mut interrupt = on(SignalKind::interrupt());
+    let mut terminate = on(SignalKind::terminate());
+    tokio::select! {
+        _ = hangup.recv() => "SIGHUP",
+        _ = interrupt.recv() => "SIGINT",
+        _ = terminate.recv() => "SIGTERM",
+    }
+}
+
+async fn measure(mut staff: Staff, time: Duration, peaceful: bool) {
     staff.found(AUTHORITIES).await;
     staff.start(&staff.all());
     let honest: Vec<usize> = staff.all().into_iter().filter(|one| *one != HOSTILE).collect();
     let load = Load::start_without(&staff, &[HOSTILE]);
-    let before = watch_for(&staff, &honest, &load, WARM_UP).await;
+    let before = watch_for(&mut staff, &honest, &load, WARM_UP).await;
 
-    staff.kill(&[HOSTILE]);
-    let (network, key, listen) = staff.place_of(HOSTILE);
     let (stop, stopped) = watch::channel(false);
-    let hostile = staff.ground.thread(HOSTILE, move || {
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
-        runtime.block_on(async { Hostile::start(&network, &key, &listen).await.run(stopped).await })
-    });
-    let during = watch_for(&staff, &honest, &load, time).await;
-    stop.send(true).unwrap();
-    let deeds = tokio::task::block_in_place(|| hostile.join().unwrap());
+    let hostile = (!peaceful).then(|| let_loose(&mut staff, stopped));
+    let during = watch_for(&mut staff, &honest, &load, time).await;
+    stop.send_replace(true);
+    let deeds = hostile.map(|thread| tokio::task::block_in_place(|| thread.join().unwrap()));
+    let deeds = deeds.unwrap_or_default();
 
     let grown = print(&staff, &before, &during, &deeds);
     let book = load.stop().await;
     judge::close_among(staff, &honest, book).await;
     assert!(grown <= GROWTH_MAX, "memory grew by {}", mebibytes(grown));
+}
+
+/// Puts the hostile one in its place, until told to stop.
+fn let_loose(staff: &mut Staff, stopped: watch::Receiver<bool>) -> JoinHandle<Deeds> {
+    staff.kill(&[HOSTILE]);
+    let (network, key, listen) = staff.place_of(HOSTILE);
+    staff.ground.thread(HOSTILE, move || {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async { Hostile::start(&network, &key, &listen).await.run(stopped).await })
+    })
 }
 
 /// What was seen in a while.
@@ -71,7 +101,7 @@ struct Seen {
     log_bytes: u64,
 }
 
-async fn watch_for(staff: &Staff, honest: &[usize], load: &Load, time: Duration) -> Seen {
+async fn watch_for(staff: &mut Staff, honest: &[usize], load: &Load, time: Duration) -> Seen {
     let begin = Instant::now();
     let process = |one: &usize| Meter::of(staff.process(*one).unwrap());
     let mut meters: Vec<Meter> = honest.iter().map(process).collect();
@@ -79,6 +109,10 @@ async fn watch_for(staff: &Staff, honest: &[usize], load: &Load, time: Duration)
         let mut ticks = tokio::time::interval(PERIOD);
         while begin.elapsed() < time {
             ticks.tick().await;
+            for authority in honest {
+                let ended = staff.ended(*authority);
+                assert!(ended.is_none(), "authority {authority} ended by itself: {ended:?}");
+            }
             meters.iter_mut().for_each(Meter::read);
             if begin.elapsed().as_secs().is_multiple_of(TOLD.as_secs()) {
                 tell(staff, &meters, load, begin).await;
