@@ -145,6 +145,33 @@ impl Refusal {
     }
 }
 
+/// What a node does in the present epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Duty {
+    /// A member of no committee: it follows the ledger.
+    #[default]
+    Follows,
+    /// It signs blocks.
+    Signs,
+    /// It does not know what it has signed, and waits for the others to tell it.
+    LostLog,
+    /// It met a block with its key that it has not made, and signs no more: an operator must look.
+    Stopped,
+}
+
+impl Duty {
+    /// For people.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Follows => "follows",
+            Self::Signs => "signs",
+            Self::LostLog => "lost its log, asks the others",
+            Self::Stopped => "stopped: its key is in use elsewhere",
+        }
+    }
+}
+
 /// How a node is, in numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeInfo {
@@ -158,8 +185,12 @@ pub struct NodeInfo {
     pub commit_time: Timestamp,
     /// Commit of the newest checkpoint.
     pub checkpoint: CommitIndex,
+    /// The epoch it is in.
+    pub epoch: u64,
     /// Highest round of the DAG.
     pub round: u64,
+    /// What it does in the epoch.
+    pub duty: Duty,
     /// Authorities connected, itself included.
     pub connected: u16,
     /// Transactions waiting to be ordered.

@@ -24,6 +24,7 @@ use crate::replica::{Done, Replica};
 use crate::storage::{SharedRows, StorageError};
 use kerbholz_client::ledger::rows::ReadError;
 use kerbholz_client::ledger::transaction::Transaction;
+use kerbholz_client::protocol::Duty;
 use kerbholz_client::session::now as wall_clock;
 use kerbholz_consensus::{
     Action, Block, Event, HaltReason, Instant, Now, Offence, RecoveryError, Round, Timer, Timestamp,
@@ -45,6 +46,10 @@ pub struct Submission {
 /// How the agreement stands, for those who look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
+    /// The epoch of consensus.
+    pub epoch: u64,
+    /// What this node does in it.
+    pub duty: Duty,
     /// Highest round of the DAG that this node has a block of.
     pub round: u64,
     /// Authorities connected, itself included if it is one.
@@ -109,6 +114,8 @@ pub struct Driver {
     pub(crate) behind: BTreeMap<PeerKey, Round>,
     /// Through which round storage has forgotten blocks.
     pub(crate) forgotten: Round,
+    /// Whether this node's key was met elsewhere.
+    pub(crate) stopped: bool,
 }
 
 impl Driver {
@@ -170,8 +177,19 @@ impl Driver {
         let round = machine.committee().authorities().map(of).max().unwrap_or_default();
         let connected = u16::try_from(self.replica.connected()).unwrap_or(u16::MAX);
         let waiting = self.replica.waiting() as u64;
-        let standing = Standing { round, connected, waiting };
+        let (epoch, duty) = (self.replica.epoch(), self.duty());
+        let standing = Standing { epoch, duty, round, connected, waiting };
         self.standing.send_if_modified(|old| std::mem::replace(old, standing) != standing);
+    }
+
+    fn duty(&self) -> Duty {
+        let machine = self.replica.consensus();
+        match machine.own() {
+            None => Duty::Follows,
+            Some(_) if machine.status().signing => Duty::Signs,
+            Some(_) if self.stopped => Duty::Stopped,
+            Some(_) => Duty::LostLog,
+        }
     }
 
     async fn executed(&mut self, done: Done) -> Result<Vec<Action>, DriverError> {
@@ -275,6 +293,7 @@ impl Driver {
                 }
                 // Signing must end, following the others need not: an operator decides.
                 Action::Halt(reason @ HaltReason::ForeignOwnBlock(_)) => {
+                    self.stopped = true;
                     tracing::error!("signing nothing any more: {}", halted(&reason));
                 }
                 Action::Halt(reason) => return Err(DriverError::Halted(halted(&reason))),

@@ -127,6 +127,7 @@ pub async fn run(
         faults: Faults::default(),
         behind: BTreeMap::new(),
         forgotten: Round::GENESIS,
+        stopped: false,
     };
     let driven =
         driver.run(Inputs { network: events, submissions: submitted, done, stop }, first).await;

@@ -135,7 +135,9 @@ fn authorities(folder: &Path) -> Vec<u32> {
 fn all_connected(folder: &Path) -> bool {
     let (code, status) = json(folder, "status");
     let authorities = status["authorities"].as_array().cloned().unwrap_or_default();
-    code == 0 && authorities.len() == 4 && authorities.iter().all(|one| one["connected"] == 4)
+    code == 0
+        && authorities.len() == 4
+        && authorities.iter().all(|one| one["connected"] == 4 && one["duty"] == "signs")
 }
 
 /// A receipt that was tampered with proves nothing, wherever it was.

@@ -218,9 +218,19 @@ pub async fn status(context: &Context) -> Result<Report, CliError> {
     match (reached, unreached) {
         (None, Some(error)) => Err(error.into()),
         _ => {
-            let header =
-                ["authority", "commit", "checkpoint", "connected", "transactions", "memory", "cpu"];
-            let text = table(&header, rows, &[1, 2, 3, 4, 5, 6]);
+            let header = [
+                "authority",
+                "duty",
+                "epoch",
+                "round",
+                "commit",
+                "checkpoint",
+                "connected",
+                "transactions",
+                "memory",
+                "cpu",
+            ];
+            let text = table(&header, rows, &[2, 3, 4, 5, 6, 7, 8, 9]);
             Ok(Report::new(text, json!({ "authorities": documents })))
         }
     }
@@ -229,6 +239,9 @@ pub async fn status(context: &Context) -> Result<Report, CliError> {
 fn info_row(info: &NodeInfo) -> Vec<String> {
     vec![
         info.name.clone(),
+        info.duty.text().into(),
+        info.epoch.to_string(),
+        info.round.to_string(),
         info.commit.get().to_string(),
         info.checkpoint.get().to_string(),
         info.connected.to_string(),
@@ -241,7 +254,8 @@ fn info_row(info: &NodeInfo) -> Vec<String> {
 fn info_json(info: &NodeInfo) -> Value {
     json!({
         "name": info.name, "version": info.version, "commit": info.commit.get(),
-        "checkpoint": info.checkpoint.get(), "round": info.round, "connected": info.connected,
+        "checkpoint": info.checkpoint.get(), "epoch": info.epoch, "round": info.round,
+        "duty": info.duty, "duty_text": info.duty.text(), "connected": info.connected,
         "waiting": info.waiting, "transactions": info.transactions,
         "bytes_sent": info.bytes_sent, "bytes_received": info.bytes_received,
         "cpu_ms": info.cpu_ms, "resident_bytes": info.resident_bytes,

@@ -5,6 +5,7 @@
 //! how that changes.
 
 mod authorities;
+mod flapping;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use super::setup::{self, Behaviour, BehaviourEvent, Kept, Peers};
 use super::shared::{Command, Context, Shared, lock};
 
 use self::authorities::Authority;
+use self::flapping::Line;
 
 /// Requests from other tasks that wait for the hub.
 const COMMANDS_MAX: usize = 64;
@@ -198,7 +200,15 @@ impl Hub {
             }
             return;
         };
-        tracing::info!(peer = %key, "authority connected");
+        match authority.flapping.began(Instant::now()) {
+            Line::Connected => tracing::info!(peer = %key, "authority connected"),
+            Line::Cause => tracing::warn!(
+                peer = %key,
+                "connections to this authority end as soon as they begin: two nodes seem to run with \
+                 one key, this authority's or our own; stop one of them"
+            ),
+            Line::None => {}
+        }
         self.redial.connected(&peer);
         // The newest wins: the peer knows better than we whether its last connection is dead.
         if let Some(last) = authority.connection.send_replace(Some(connection)) {
@@ -223,7 +233,9 @@ impl Hub {
             // By its key, as when it connected: that is what the genesis calls it.
             let key = PeerKey::from_peer_id(peer)
                 .map_or_else(|_| peer.to_string(), |key| key.to_string());
-            tracing::info!(peer = key, "authority disconnected");
+            if !authority.flapping.is_flapping() {
+                tracing::info!(peer = key, "authority disconnected");
+            }
             self.redial.lost(peer);
         }
     }

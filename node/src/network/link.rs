@@ -84,8 +84,9 @@ impl Link {
                 Err((error, false)) => {
                     tracing::warn!(
                         peer = %self.key, %error,
-                        "the authority is connected but takes no blocks from us; \
-                         compare the genesis files and versions"
+                        "the authority is connected but takes no blocks from us: a candidate waits for \
+                         the votes that add it; otherwise the other may be behind by an epoch, or has \
+                         another genesis or version"
                     );
                     warned = true;
                 }

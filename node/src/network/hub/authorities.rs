@@ -12,6 +12,7 @@ use super::super::link::Link;
 use super::super::setup::Peers;
 use super::super::shared::{Contact, lock};
 use super::Hub;
+use super::flapping::Flapping;
 use kerbholz_client::wire::PeerKey;
 
 /// Of two authorities the one with the lower peer id dials: were both to, they could end with one
@@ -24,6 +25,7 @@ pub(super) struct Authority {
     pub(super) connection: watch::Sender<Option<ConnectionId>>,
     /// The task that reads its block stream.
     pub(super) receiving: Option<AbortHandle>,
+    pub(super) flapping: Flapping,
     /// The task that writes ours; none for a former authority.
     link: Option<AbortHandle>,
 }
@@ -82,7 +84,7 @@ impl Hub {
         let newest = self.budgets.get(&peer).and_then(|budget| budget.connections.back());
         self.authorities.entry(peer).or_insert_with(|| {
             let (connection, _) = watch::channel(newest.copied());
-            Authority { connection, receiving: None, link: None }
+            Authority { connection, receiving: None, flapping: Flapping::default(), link: None }
         })
     }
 
