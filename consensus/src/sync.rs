@@ -18,8 +18,6 @@ use crate::{
 
 /// How many requests for one reference are in flight at most.
 const IN_FLIGHT_MAX: usize = 2;
-/// How many peers are remembered as likely to have a reference.
-const HINTS_MAX: usize = 4;
 
 #[derive(Debug)]
 struct Wanted {
@@ -92,16 +90,19 @@ impl Fetcher {
     }
 
     /// Somebody more must have a block that is wanted: it is asked next. If somebody was asked
-    /// already, it is asked too, and at once: that one may be a liar who keeps us waiting.
+    /// already, it is asked too, and at once: that one may be a liar who keeps us waiting. However
+    /// many were named before, or a few liars would leave only guessing among everybody.
     pub fn hint(&mut self, reference: &BlockRef, holder: AuthorityIndex, now: Instant) {
         let Some(wanted) = self.wanted.get_mut(reference) else { return };
-        if holder == self.own || wanted.hints.contains(&holder) || wanted.hints.len() >= HINTS_MAX {
+        if holder == self.own || wanted.hints.contains(&holder) {
             return;
         }
-        // Next in turn.
+        // Next in turn, also when everybody else is being asked already.
+        let asked_before = wanted.attempts > 0;
         let place = (wanted.attempts as usize).min(wanted.hints.len());
         wanted.hints.insert(place, holder);
-        if wanted.attempts > 0 {
+        wanted.attempts = u32::try_from(place).unwrap_or(wanted.attempts);
+        if asked_before {
             wanted.due = wanted.due.min(now);
             self.poll_at(now);
         }
@@ -131,7 +132,6 @@ impl Fetcher {
                 wanted.hints.push(hint);
             }
         }
-        wanted.hints.truncate(HINTS_MAX);
         self.wanted.insert(reference, wanted);
         self.poll_at(due);
     }

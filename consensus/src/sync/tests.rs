@@ -162,3 +162,22 @@ fn what_does_not_exist_does_not_crowd_out_what_does() {
     let behind = asked.iter().filter(|(_, references)| references.contains(&real)).count();
     assert_eq!(behind, 1, "{asked:?}");
 }
+
+/// Of a block that a liar showed to one, few honest authorities have heard. Everybody but those is
+/// asked in vain; whose block builds on it is known soon.
+#[test]
+fn whoever_builds_on_a_missing_block_is_asked_before_everybody_else() {
+    let mut fetcher = Fetcher::new(peer(0), &Parameters::lan());
+    (1..40).for_each(|index| fetcher.connect(peer(index), Instant(0)));
+    let wanted = reference(5, 2);
+    fetcher.want(wanted, [peer(1), peer(2), peer(3)], Instant(0));
+    fetcher.hint(&wanted, peer(4), Instant(0));
+    for _ in 0..20 {
+        let [(from, _)] = ask(&mut fetcher, 25)[..] else { panic!("one request") };
+        fetcher.finish(peer(from), Instant(25), 0);
+    }
+    for holder in [30, 31] {
+        fetcher.hint(&wanted, peer(holder), Instant(25));
+        assert_eq!(ask(&mut fetcher, 25), [(holder, [wanted].to_vec())]);
+    }
+}
