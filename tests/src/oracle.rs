@@ -42,8 +42,8 @@ pub struct Oracle {
     epochs: Vec<Epoch>,
     /// What each honest authority let others see of a round.
     signed: BTreeMap<(usize, Domain, Round), BlockDigest>,
-    /// What of it somebody received.
-    seen: BTreeSet<(usize, Domain, Round)>,
+    /// Who could still tell an authority that lost its disk of its blocks, up to which round.
+    keepers: BTreeMap<(usize, Domain), BTreeMap<usize, Round>>,
     /// The next commit of each authority.
     next: BTreeMap<usize, u64>,
     /// The newest commit each authority said it executed.
@@ -65,7 +65,7 @@ impl Oracle {
             excused: BTreeSet::new(),
             epochs: vec![Epoch::new(committee, 0, 0, None)],
             signed: BTreeMap::new(),
-            seen: BTreeSet::new(),
+            keepers: BTreeMap::new(),
             next: BTreeMap::new(),
             executed: BTreeMap::new(),
             results: BTreeMap::new(),
@@ -161,35 +161,54 @@ impl Oracle {
             self.violated("durable before sent", format!("n{node} sends {reference}"));
         }
         let earlier = self.signed.insert((node, domain, reference.round), reference.digest);
-        // Who was given an old copy of its disk may not notice in time (§8.5).
-        if earlier.is_some_and(|earlier| earlier != reference.digest) && !self.is_excused(node) {
+        let is_twin = earlier.is_some_and(|earlier| earlier != reference.digest);
+        if is_twin && !self.excuse(node, domain, reference.round) {
             let what = format!("n{node} signed two blocks of round {}", reference.round);
             self.violated("one signed digest per honest author and round", what);
         }
     }
 
-    /// Somebody received a block of an authority from itself.
-    pub fn seen(&mut self, node: usize, block: &Block) {
-        if self.epochs.iter().any(|it| it.committee.key(block.author()) == Some(self.keys[node])) {
-            self.seen.insert((node, block.header().domain, block.round()));
+    /// Whether an authority could not know of a block of its own (§8.5): it was given an old copy of
+    /// its disk, or lost its disk, and of the other honest ones so few had the block and stayed up
+    /// that its `2f + 1` answers need not include one of theirs. From then on it counts as faulty.
+    pub fn excuse(&mut self, node: usize, domain: Domain, round: Round) -> bool {
+        let Some(keepers) = self.keepers.get(&(node, domain)) else {
+            return self.is_excused(node);
+        };
+        let count = keepers.values().filter(|newest| **newest >= round).count();
+        let Some(n) = self.epoch_of(domain).map(|epoch| epoch.committee.size()) else {
+            return false;
+        };
+        if count + 2 * ((n - 1) / 3) + 1 < n {
+            self.excused.insert(node);
+        }
+        self.is_excused(node)
+    }
+
+    /// An authority lost its disk, while others could tell it of its blocks in an epoch up to a round.
+    pub fn wiped(&mut self, node: usize, told: &[(usize, Domain, Round)]) {
+        self.keepers.retain(|(wiped, _), _| *wiped != node);
+        for epoch in &self.epochs {
+            self.keepers.entry((node, epoch.committee.domain())).or_default();
+        }
+        for (keeper, domain, newest) in told {
+            self.keepers.entry((node, *domain)).or_default().insert(*keeper, *newest);
         }
     }
 
-    /// An authority lost its disk: what nobody received of its blocks does not exist any more.
-    pub fn wiped(&mut self, node: usize) {
-        let seen = &self.seen;
-        self.signed.retain(|(signer, domain, round), _| {
-            *signer != node || seen.contains(&(node, *domain, *round))
+    /// The power of an authority failed: it may have forgotten others' blocks.
+    pub fn crashed(&mut self, node: usize) {
+        self.keepers.values_mut().for_each(|keepers| {
+            keepers.remove(&node);
         });
     }
 
     /// An authority was given an old copy of its disk: from now on it counts as faulty.
     pub fn put_back(&mut self, node: usize) {
-        self.wiped(node);
         self.excused.insert(node);
     }
 
-    /// Whether an authority was given an old copy of its disk.
+    /// Whether an authority counts as faulty, since it does not know what it has signed.
     pub fn is_excused(&self, node: usize) -> bool {
         self.excused.contains(&node)
     }

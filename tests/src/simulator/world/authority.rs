@@ -3,12 +3,13 @@
 use super::{AUTHORITY, EPOCH_MS, Happening, Message, Node, World, keypair};
 use crate::simulator::plan::Plan;
 use kerbholz_client::consensus::{
-    Action, BlockRef, Committee, HaltReason, Instant, Now, PublicKey, Signer, Timer, Timestamp,
+    Action, BlockRef, Committee, Domain, HaltReason, Instant, Now, PublicKey, Round, Signer, Timer,
+    Timestamp, UnverifiedBlock,
 };
 use kerbholz_client::ledger::transaction::Transaction;
 use kerbholz_node::{
     executor::{Executor, Job, SharedStorage, lock},
-    fetch::Asked,
+    fetch::{Asked, FetchAnswer, FetchRequest},
     mempool::NotTaken,
     replica::{Opened, Replica, Start},
     storage::{MemoryStorage, Plug},
@@ -212,6 +213,7 @@ impl World {
         authority.life += 1;
         authority.plug.pull();
         let life = authority.life;
+        self.oracle.crashed(node);
         self.tally.crashes += 1;
         self.trace.note(now_ms, node, "crashes", &[down_ms], &[], || format!("for {down_ms} ms"));
         self.forget_questions(node);
@@ -226,14 +228,31 @@ impl World {
 
     /// The disk of a node is gone; it starts on an empty one.
     pub(super) fn wipe(&mut self, node: usize, down_ms: u64) {
+        let told = self.told_of(node);
         self.crash(node, down_ms);
         let Some(authority) = self.authority_mut(node) else { return };
         authority.plug.wipe();
         authority.wiped = true;
         self.tally.wipes += 1;
-        self.oracle.wiped(node);
+        self.oracle.wiped(node, &told);
         self.trace.note(self.now_ms, node, "loses its disk", &[], &[], || "");
         self.hand_over(node);
+    }
+
+    /// What the other honest ones would tell a node of its newest block, each in its epoch.
+    fn told_of(&self, node: usize) -> Vec<(usize, Domain, Round)> {
+        let mut told = Vec::new();
+        for (other, authority) in self.honest().filter(|(other, _)| *other != node) {
+            let Some(Running { replica, .. }) = &authority.running else { continue };
+            let question = FetchRequest::Own { epoch: replica.epoch() };
+            let answer = replica.answer(&authority.storage, &self.keys[node], &question);
+            let Ok(FetchAnswer::Own(Some(newest))) = answer else { continue };
+            let block = newest.block.map(|bytes| UnverifiedBlock::decode(&bytes));
+            if let Some(Ok(block)) = block {
+                told.push((other, replica.committee().domain(), block.reference().round));
+            }
+        }
+        told
     }
 
     /// The disk of a node is copied while its power is off.
@@ -264,7 +283,8 @@ impl World {
         let numbers = [newer.round.0];
         self.trace
             .note(self.now_ms, node, "hears of its block", &numbers, &newer.digest.0, || newer);
-        if !self.oracle.is_excused(node) {
+        let domain = self.committee_of(node).map(|committee| committee.domain());
+        if domain.is_none_or(|domain| !self.oracle.excuse(node, domain, newer.round)) {
             let what = format!("n{node} is shown {newer}, which it has not");
             self.oracle.violated("whoever has its own disk has its own blocks", what);
         }

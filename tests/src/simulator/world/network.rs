@@ -233,9 +233,6 @@ impl World {
         if self.network.session(from, to) != session || !self.network.pair(from, to).stands {
             return;
         }
-        if let Message::Block(block) = &message {
-            self.oracle.seen(from, block);
-        }
         let checking_ms = self.plan.conditions(self.now_ms).checking_ms;
         let checking_ms = self.random.between(0, checking_ms);
         let now_ms = self.now_ms;
