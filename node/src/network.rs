@@ -41,6 +41,7 @@ pub use handle::{FetchError, NetworkHandle};
 pub use kerbholz_client::transport::redial::RedialDelays;
 pub use kerbholz_client::wire::{Authority, PeerKey};
 pub use libp2p::Multiaddr;
+pub(crate) use listen::check_free;
 pub use queue::PushError;
 pub use stats::{NetworkStats, PeerStats};
 

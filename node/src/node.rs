@@ -7,6 +7,7 @@ use crate::executor::{SharedStorage, lock};
 use crate::files::{self, FileError};
 use crate::network::{
     Multiaddr, Network as Libp2p, NetworkConfig, NetworkError, NetworkEvents, NetworkHandle,
+    check_free,
 };
 use crate::replica::{OpenError, Opened, Replica, Start};
 use crate::storage::{DiskStorage, StorageError};
@@ -84,13 +85,14 @@ pub async fn run(
     let key = files::read_key(&config.key)?;
     check_key(&config, &network, &key.public())?;
     let start = tokio::time::Instant::now();
+    let addresses = free_addresses(&config)?;
     let signer = Signer::from_seed(&key.seed());
     let mut directory = Directory::new(network.all_addresses().clone(), signer.public_key());
     let (storage, opened) = tokio::task::block_in_place(|| open(&config, &network, signer))?;
     let Opened { replica, executor, first } = opened;
     let rows = lock(&storage).rows();
     let peers = directory.peers(&*rows, replica.committee()).map_err(DriverError::from)?;
-    let (handle, events) = listen(&config, &network, key.seed(), peers, &replica).await?;
+    let (handle, events) = listen(addresses, &network, key.seed(), peers, &replica).await?;
     ready(&handle.addresses());
 
     let (jobs, job_queue) = sync_mpsc::sync_channel(JOBS_MAX);
@@ -174,21 +176,27 @@ fn check_key(config: &NodeConfig, network: &Network, key: &PublicKey) -> Result<
     }
 }
 
+/// Where to listen: nobody else does. Found out before anything is written.
+fn free_addresses(config: &NodeConfig) -> Result<Vec<Multiaddr>, NodeError> {
+    let mut addresses = Vec::new();
+    for address in &config.listen {
+        let parsed: Result<Multiaddr, _> = address.parse();
+        addresses.push(parsed.map_err(|error| NodeError::Address {
+            address: address.clone(),
+            reason: error.to_string(),
+        })?);
+    }
+    check_free(&addresses)?;
+    Ok(addresses)
+}
+
 async fn listen(
-    config: &NodeConfig,
+    listen: Vec<Multiaddr>,
     network: &Network,
     seed: [u8; 32],
     peers: Peers,
     replica: &Replica,
 ) -> Result<(NetworkHandle, NetworkEvents), NodeError> {
-    let mut listen = Vec::new();
-    for address in &config.listen {
-        let parsed: Result<Multiaddr, _> = address.parse();
-        listen.push(parsed.map_err(|error| NodeError::Address {
-            address: address.clone(),
-            reason: error.to_string(),
-        })?);
-    }
     let resume = peers.hellos(replica);
     let Peers { authorities, former } = peers;
     let mut settings = NetworkConfig {

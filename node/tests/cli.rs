@@ -184,3 +184,21 @@ fn help_and_completions_print_to_stdout() {
         assert!(stdout(&output).contains("kerbholz"), "{arguments:?}");
     }
 }
+
+/// A node that cannot listen must not have taken its log for lost by then.
+#[test]
+fn a_port_in_use_is_found_out_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(code(&init(folder.path())), 0);
+    let home = folder.path().join("net/authorities/authority-0");
+    let config = fs::read_to_string(home.join("node.toml")).unwrap();
+    let (_, port) = config.split_once("/tcp/").unwrap();
+    let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+    let _held = std::net::TcpListener::bind(format!("127.0.0.1:{port}")).unwrap();
+    fs::remove_dir_all(home.join("data")).unwrap();
+    let refused =
+        kerbholz(folder.path(), &["node", "--dir", "net/authorities/authority-0", "--json"]);
+    assert_eq!(code(&refused), 1, "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("is in use"), "{}", stderr(&refused));
+    assert!(!home.join("data").exists());
+}

@@ -178,9 +178,9 @@ fn new(context: &Context, args: NewArgs) -> Result<Report, CliError> {
     let (path, candidate) = authority.create(&network, context.dir())?;
     let home = authority_folder(context.dir(), &authority.name);
     let text = format!(
-        "Made {}, with the key of {}.\nSend {} to the authorities' operators; each votes:\n  \
-         kerbholz authority vote --add {} --as AUTHORITY\nThen, or now already, start it here:\n  \
-         kerbholz node --dir {}",
+        "Made {}, with the key of {}.\nSend {} to the authorities' operators; each votes, with its \
+         own folder of the network:\n  kerbholz authority vote --dir DIR --add {} --as AUTHORITY\n\
+         Then, or now already, start it here:\n  kerbholz node --dir {}",
         home.display(),
         authority.name,
         path.display(),
@@ -224,6 +224,18 @@ async fn vote(context: &Context, args: VoteArgs) -> Result<Report, CliError> {
     let committee = session.committee().await?;
     let change = args.change.read(&session, &committee)?;
     let epoch = committee.epoch;
+    if change.is_none() {
+        let voter = key.public();
+        let proposals = session.proposals(&committee).await?;
+        if !proposals.iter().any(|one| one.votes.contains(&voter)) {
+            return Err(CliError::Other(format!(
+                "{} has no vote in epoch {}: there is nothing to withdraw. Who voted for what: \
+                 kerbholz authority votes",
+                name_of(&voter, &committee),
+                epoch.get()
+            )));
+        }
+    }
     let applied = session.vote(&key, epoch, change.clone()).await?;
     context.keep_seen(&session);
     let what = change.as_ref().map(|change| describe(change, &committee));

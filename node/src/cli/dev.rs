@@ -14,10 +14,11 @@ use authorities::Authorities;
 use clap::Args;
 use kerbholz_client::ClientError;
 use kerbholz_client::network::GENESIS_FILE;
-use kerbholz_node::config::Pace;
+use kerbholz_node::config::{CONFIG_FILE, Pace};
 use kerbholz_node::files::FileError;
-use kerbholz_node::setup::Setup;
+use kerbholz_node::setup::{Setup, authority_folder};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -53,8 +54,7 @@ pub async fn run(context: &Context, args: DevArgs, output: &Output) -> Result<Re
         create(context.dir(), &args)?;
     }
     let network = context.network()?;
-    let names: Vec<String> =
-        network.genesis().authorities.iter().map(|one| one.name.clone()).collect();
+    let names = local(context.dir(), network.genesis().authorities.iter().map(|one| &*one.name))?;
     output.remark(&format!(
         "Starting {} authorities in {} ...",
         names.len(),
@@ -63,7 +63,7 @@ pub async fn run(context: &Context, args: DevArgs, output: &Output) -> Result<Re
     let authorities = Authorities::start(context.dir(), &names, *output)?;
     let serve = async {
         authorities.wait_ready().await?;
-        wait_agreed(context, names.len()).await?;
+        wait_agreed(context, &names).await?;
         world::set_up(context, output).await?;
         output.print(&guide(context, names.len()))?;
         std::future::pending::<()>().await;
@@ -114,25 +114,56 @@ fn create(dir: &Path, args: &DevArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Waits until every authority is connected with all others.
-async fn wait_agreed(context: &Context, count: usize) -> Result<(), CliError> {
-    let session = context.reader()?;
+/// The authorities that have a folder here: those of the genesis, then who was made later.
+fn local<'a>(dir: &Path, genesis: impl Iterator<Item = &'a str>) -> Result<Vec<String>, CliError> {
+    let path = authority_folder(dir, "");
+    let failed = |source| FileError::Io { path: path.clone(), source };
+    let mut later = BTreeSet::new();
+    for entry in std::fs::read_dir(&path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.path().join(CONFIG_FILE).exists() {
+            later.extend(entry.file_name().into_string());
+        }
+    }
+    let first: Vec<String> =
+        genesis.filter(|name| later.remove(*name)).map(ToOwned::to_owned).collect();
+    Ok(first.into_iter().chain(later).collect())
+}
+
+/// Waits until those of the present committee that run here are connected with one another. Who
+/// was voted out, or not in yet, is not waited for.
+async fn wait_agreed(context: &Context, names: &[String]) -> Result<(), CliError> {
     let agreed = async {
-        for index in 0..count {
-            loop {
-                match session.info_of(index).await {
-                    Ok(info) if usize::from(info.connected) >= count => break,
-                    Ok(_) | Err(ClientError::Connection(_)) => {}
-                    Err(error) => return Err(CliError::from(error)),
-                }
-                tokio::time::sleep(AGREEMENT_POLL).await;
-            }
+        while !is_agreed(context, names).await? {
+            tokio::time::sleep(AGREEMENT_POLL).await;
         }
         Ok(())
     };
     tokio::time::timeout(AGREEMENT_MAX, agreed)
         .await
         .unwrap_or(Err(ClientError::TimedOut("the authorities' agreement").into()))
+}
+
+async fn is_agreed(context: &Context, names: &[String]) -> Result<bool, CliError> {
+    let session = context.reader()?;
+    let committee = match session.committee().await {
+        Ok(committee) => committee,
+        Err(ClientError::Connection(_)) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let members = committee.authorities.iter();
+    let members: Vec<_> = members.filter(|one| names.contains(&one.name)).collect();
+    for (index, contact) in session.network().authorities().iter().enumerate() {
+        if !members.iter().any(|one| one.key == contact.key) {
+            continue;
+        }
+        match session.info_of(index).await {
+            Ok(info) if usize::from(info.connected) >= members.len() => {}
+            Ok(_) | Err(ClientError::Connection(_)) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(true)
 }
 
 /// What to type next, ready to be copied.
@@ -200,7 +231,22 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::quoted;
+    use super::{local, quoted};
+    use std::fs;
+
+    #[test]
+    fn who_has_a_folder_here_is_started() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["b", "a", "newcomer", "another", "empty"] {
+            let folder = root.path().join("authorities").join(name);
+            fs::create_dir_all(&folder).unwrap();
+            if name != "empty" {
+                fs::write(folder.join("node.toml"), "").unwrap();
+            }
+        }
+        let names = local(root.path(), ["b", "elsewhere", "a"].into_iter()).unwrap();
+        assert_eq!(names, ["b", "a", "another", "newcomer"]);
+    }
 
     #[test]
     fn words_survive_a_shell() {

@@ -66,6 +66,17 @@ pub(super) async fn listen<B: NetworkBehaviour>(
     }
 }
 
+/// Checks that every address can be listened on now: before anything is written for a node that
+/// then could not.
+///
+/// # Errors
+/// [`NetworkError`] names the address.
+pub(crate) fn check_free(addresses: &[Multiaddr]) -> Result<(), NetworkError> {
+    addresses
+        .iter()
+        .try_for_each(|address| probe(address).map_err(|error| listen_error(address, &error)))
+}
+
 /// Waits until the ports of `addresses` can be bound again: QUIC closes its socket in a task of its
 /// own, a moment after its endpoint is dropped.
 pub(super) async fn released(addresses: &[Multiaddr]) {
