@@ -275,7 +275,9 @@ impl Fetcher {
             let Some(peer) = free else { continue };
             wanted.attempts = wanted.attempts.saturating_add(1);
             wanted.in_flight.insert(peer);
-            wanted.due = now.plus_ms(self.timeout_ms);
+            // Who made others ask for its block may be in no hurry to answer.
+            let is_author = peer == reference.author;
+            wanted.due = now.plus_ms(if is_author { self.delay_ms } else { self.timeout_ms });
             let asking = asked.entry(peer).or_default();
             asking.references.push(reference);
             asking.chains |= wanted.chain;

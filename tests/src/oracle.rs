@@ -271,14 +271,14 @@ impl Oracle {
         }
     }
 
-    /// An authority accuses another, in its present epoch.
+    /// An authority accuses another, in its present epoch. Says whether it is the first to accuse it.
     pub fn accused(
         &mut self,
         node: usize,
         committee: &Committee,
         authority: AuthorityIndex,
         offence: &Offence,
-    ) {
+    ) -> bool {
         let key = committee.key(authority);
         let is_liar = key.is_some_and(|key| self.liars.contains(&key));
         let is_excused = key
@@ -295,7 +295,12 @@ impl Oracle {
                 self.violated("evidence is evidence", format!("n{node}: {offence:?}"));
             }
         }
-        self.accused.extend(key);
+        key.is_some_and(|key| self.accused.insert(key))
+    }
+
+    /// Whether somebody has shown that an authority is faulty: the others let it wait (§6.6).
+    pub fn is_accused(&self, node: usize) -> bool {
+        self.keys.get(node).is_some_and(|key| self.accused.contains(key))
     }
 
     /// How an authority stands: everything it keeps has its bound.

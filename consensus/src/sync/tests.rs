@@ -48,6 +48,21 @@ fn the_hints_are_asked_in_turn_two_at_a_time_at_most() {
 }
 
 #[test]
+fn an_author_that_is_asked_for_its_block_is_not_waited_for_long() {
+    // Those who build on it are being asked for something else.
+    let mut fetcher = fetcher();
+    let (other, wanted) = (reference(4, 2), reference(5, 2));
+    fetcher.want(other, [peer(3), peer(1)], Instant(0));
+    assert_eq!(ask(&mut fetcher, 25), [(3, [other].to_vec())]);
+    fetcher.want(wanted, [peer(3), peer(2)], Instant(25));
+    assert_eq!(ask(&mut fetcher, 50), [(2, [wanted].to_vec())]);
+    fetcher.finish(peer(3), Instant(60), 1);
+    fetcher.forget(&other);
+    assert_eq!(ask(&mut fetcher, 74), []);
+    assert_eq!(ask(&mut fetcher, 75), [(1, [wanted].to_vec())]);
+}
+
+#[test]
 fn who_does_not_know_is_followed_by_the_next_at_once_and_then_with_pauses() {
     let mut fetcher = fetcher();
     let wanted = reference(5, 2);

@@ -76,10 +76,11 @@ impl Oracle {
         let mut missed = Vec::new();
         for (round, at_ms) in &begun_ms {
             let leader = epoch.committee.leader(*round);
-            let is_liar = epoch.committee.key(leader).is_none_or(|key| self.liars.contains(&key));
+            let is_faulty = |key| self.liars.contains(&key) || self.accused.contains(&key);
+            let is_faulty = epoch.committee.key(leader).is_none_or(is_faulty);
             let ended =
                 begun_ms.get(&round.plus(3)).is_some_and(|at_ms| *at_ms <= window.busy_until_ms);
-            if *at_ms < from_ms || !ended || is_liar || *round >= last {
+            if *at_ms < from_ms || !ended || is_faulty || *round >= last {
                 continue;
             }
             tally.prompt_slots += 1;

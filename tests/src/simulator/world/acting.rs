@@ -167,8 +167,11 @@ impl World {
             Offence::Divergence { .. } => self.tally.divergences += 1,
         }
         self.keep_evidence(node, offence);
-        if let Some(committee) = self.committee_of(node) {
-            self.oracle.accused(node, &committee, authority, offence);
+        let Some(committee) = self.committee_of(node) else { return };
+        if self.oracle.accused(node, &committee, authority, offence)
+            && let Some(accused) = self.node_of(&committee, authority)
+        {
+            self.hand_over(accused);
         }
     }
 

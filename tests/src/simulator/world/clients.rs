@@ -166,9 +166,12 @@ impl World {
         }
     }
 
+    /// To whoever is up, and not known to be faulty: what the others let wait is ordered late.
     fn submit_anywhere(&mut self, number: usize) {
-        let up: Vec<usize> =
-            self.honest().filter(|(_, it)| it.running.is_some()).map(|(node, _)| node).collect();
+        let is_up = |(node, authority): &(usize, &Authority)| {
+            authority.running.is_some() && !self.oracle.is_accused(*node)
+        };
+        let up: Vec<usize> = self.honest().filter(is_up).map(|(node, _)| node).collect();
         if up.is_empty() {
             return self.after(500, Happening::Resubmit { number });
         }
@@ -183,7 +186,8 @@ impl World {
         let is_member = |(node, authority): (usize, &Authority)| {
             let committee = authority.running.as_ref()?.replica().committee();
             let is_member = committee.index_of(&self.keys[node]).is_some();
-            (is_member && committee.config().epoch == newest).then_some(node)
+            let is_trusted = !self.oracle.is_accused(node);
+            (is_member && is_trusted && committee.config().epoch == newest).then_some(node)
         };
         let members: Vec<usize> = self.honest().filter_map(is_member).collect();
         if members.is_empty() {
