@@ -1,6 +1,7 @@
 //! What the fuzz targets share. `tests/fuzz/run` builds and runs them; `targets/` says what each one
 //! asserts; `src/bin/seeds.rs` writes the corpora they begin with.
 
+pub mod exchange;
 pub mod files;
 pub mod ledger;
 pub mod world;
