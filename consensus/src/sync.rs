@@ -1,9 +1,9 @@
 //! Asks for missing parents: from who must have them, never from all at once (§6.3).
 //!
 //! A reference waits a moment for its own stream, then is asked of one peer, then of a second; the
-//! candidates rotate. Each peer has one request in flight. What was asked for in vain least often
-//! goes first, or parents that do not exist would crowd out those that do; then the lowest rounds,
-//! because they are what unlocks the rest.
+//! candidates rotate. Each peer has one request in flight. Parents that do not exist must not crowd
+//! out those that do: what somebody names who has answered for what it named before goes first, then
+//! what was asked for in vain least often; then the lowest rounds, because they unlock the rest.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -32,6 +32,15 @@ struct Wanted {
     chain: bool,
 }
 
+impl Wanted {
+    /// Who says that it is there, by building on it or sending what does. Its author says nothing:
+    /// others have put that name on it.
+    fn named_by(&self, reference: &BlockRef) -> impl Iterator<Item = AuthorityIndex> {
+        let author = reference.author;
+        self.hints.iter().copied().filter(move |hint| *hint != author)
+    }
+}
+
 /// What is asked of one peer.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Asking {
@@ -49,6 +58,9 @@ pub(crate) struct Fetcher {
     references_max: usize,
     wanted: BTreeMap<BlockRef, Wanted>,
     requests: BTreeMap<AuthorityIndex, Vec<BlockRef>>,
+    /// How many requests for what they had named themselves peers left without a block; halved by
+    /// each that brings one.
+    broken: BTreeMap<AuthorityIndex, u32>,
     connected: AuthoritySet,
     next_poll: Option<Instant>,
 }
@@ -62,6 +74,7 @@ impl Fetcher {
             references_max: parameters.fetch_references_max,
             wanted: BTreeMap::new(),
             requests: BTreeMap::new(),
+            broken: BTreeMap::new(),
             connected: AuthoritySet::EMPTY,
             next_poll: None,
         }
@@ -223,7 +236,16 @@ impl Fetcher {
     /// are pauses, once everybody was asked.
     pub fn finish(&mut self, peer: AuthorityIndex, now: Instant, brought: usize) {
         let peers = u32::try_from(self.connected.len().max(1)).unwrap_or(1);
-        for reference in self.requests.remove(&peer).unwrap_or_default() {
+        let references = self.requests.remove(&peer).unwrap_or_default();
+        let broken = self.broken.entry(peer).or_default();
+        if brought > 0 {
+            *broken /= 2;
+        } else if references.iter().any(|it| {
+            self.wanted.get(it).is_some_and(|wanted| wanted.named_by(it).any(|by| by == peer))
+        }) {
+            *broken = broken.saturating_add(1);
+        }
+        for reference in references {
             if let Some(wanted) = self.wanted.get_mut(&reference) {
                 wanted.in_flight.remove(peer);
                 wanted.failures = wanted.failures.saturating_add(u32::from(brought == 0));
@@ -242,6 +264,14 @@ impl Fetcher {
 
     fn poll_at(&mut self, at: Instant) {
         self.next_poll = Some(self.next_poll.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    /// How little those are to be relied on who say that a block is there: by powers of two, since an
+    /// honest peer leaves a question without an answer, too, when its connection is bad.
+    fn doubt(&self, reference: &BlockRef, wanted: &Wanted) -> u32 {
+        let broken = |by| self.broken.get(&by).copied().unwrap_or_default();
+        let least = wanted.named_by(reference).map(broken).min().unwrap_or_default();
+        least.checked_ilog2().map_or(0, |doubt| doubt + 1)
     }
 
     /// The requests to make now, one per peer at most.
@@ -263,11 +293,11 @@ impl Fetcher {
             if wanted.due > now {
                 next = next.min(wanted.due);
             } else if wanted.in_flight.len() < IN_FLIGHT_MAX {
-                due.push((wanted.failures, *reference));
+                due.push((self.doubt(reference, wanted), wanted.failures, *reference));
             }
         }
         due.sort_unstable();
-        for (_, reference) in due {
+        for (_, _, reference) in due {
             let Some(wanted) = self.wanted.get_mut(&reference) else { continue };
             let mut candidates = candidates(&wanted.hints, wanted.attempts, self.connected);
             let free =

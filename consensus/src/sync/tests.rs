@@ -178,6 +178,26 @@ fn what_does_not_exist_does_not_crowd_out_what_does() {
     assert_eq!(behind, 1, "{asked:?}");
 }
 
+#[test]
+fn what_a_peer_names_that_never_has_it_comes_last() {
+    let mut fetcher = fetcher();
+    let liar = peer(3);
+    for (round, now) in (10..14).zip((25..).step_by(100)) {
+        let made_up = reference(round, 2);
+        fetcher.want(made_up, [liar, peer(2)], Instant(now - 25));
+        assert_eq!(ask(&mut fetcher, now), [(3, [made_up].to_vec())]);
+        fetcher.finish(liar, Instant(now), 0);
+        fetcher.forget(&made_up);
+    }
+    // One request holds three: of its next ones all, were it not for what it named before.
+    [2, 3].map(|gone| fetcher.disconnect(peer(gone), Instant(500)));
+    (1..4).for_each(|round| fetcher.want(reference(round, 2), [liar, peer(2)], Instant(500)));
+    let real = reference(9, 3);
+    fetcher.want(real, [peer(1), peer(3)], Instant(500));
+    let expected = [real, reference(1, 2), reference(2, 2)];
+    assert_eq!(ask(&mut fetcher, 525), [(1, expected.to_vec())]);
+}
+
 /// Of a block that a liar showed to one, few honest authorities have heard. Everybody but those is
 /// asked in vain; whose block builds on it is known soon.
 #[test]
