@@ -42,6 +42,16 @@ impl Epoch {
         }
     }
 
+    /// When the first honest authority made its block of each round.
+    pub(super) fn begun_ms(&self) -> BTreeMap<Round, u64> {
+        let mut begun_ms = BTreeMap::new();
+        for ((round, _), at_ms) in &self.made_ms {
+            let begun = begun_ms.entry(*round).or_insert(*at_ms);
+            *begun = (*begun).min(*at_ms);
+        }
+        begun_ms
+    }
+
     /// The digest of a commit of this epoch, by its index.
     pub(super) fn digest(&self, index: u64) -> Option<CommitDigest> {
         let at = usize::try_from(index.checked_sub(self.base + 1)?).ok()?;

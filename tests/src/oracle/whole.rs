@@ -40,6 +40,19 @@ impl Oracle {
         tally.liars_accused += self.accused.len() as u64;
     }
 
+    /// How many rounds that were begun in this time a faulty authority leads.
+    pub fn led_by_faulty(&self, from_ms: u64, to_ms: u64) -> u64 {
+        let Some(epoch) = self.epochs.last() else { return 0 };
+        let begun = epoch.begun_ms().into_iter();
+        let during = begun.filter(|(_, at_ms)| (from_ms..=to_ms).contains(at_ms));
+        during.filter(|(round, _)| self.is_faulty_leader(epoch, *round)).count() as u64
+    }
+
+    fn is_faulty_leader(&self, epoch: &Epoch, round: Round) -> bool {
+        let key = epoch.committee.key(epoch.committee.leader(round));
+        key.is_none_or(|key| self.liars.contains(&key) || self.accused.contains(&key))
+    }
+
     /// What was committed is what the rule decides on all blocks that honest authorities accepted.
     fn compare_with_rule(&mut self, epoch: &Epoch, verdicts: &[(Round, Verdict)]) {
         let decided = verdicts.iter().take_while(|(_, verdict)| *verdict != Verdict::Undecided);
@@ -67,17 +80,12 @@ impl Oracle {
         let closing = epoch.closing.and_then(|closing| usize::try_from(closing - epoch.base).ok());
         let closing = closing.and_then(|at| epoch.order.log().get(at - 1));
         let last = closing.map_or(Round(u64::MAX), |commit| commit.leader.round);
-        let mut begun_ms: BTreeMap<Round, u64> = BTreeMap::new();
-        for ((round, _), at_ms) in &epoch.made_ms {
-            let begun = begun_ms.entry(*round).or_insert(*at_ms);
-            *begun = (*begun).min(*at_ms);
-        }
+        let begun_ms = epoch.begun_ms();
         let verdicts: BTreeMap<Round, Verdict> = verdicts.iter().copied().collect();
         let mut missed = Vec::new();
         for (round, at_ms) in &begun_ms {
             let leader = epoch.committee.leader(*round);
-            let is_faulty = |key| self.liars.contains(&key) || self.accused.contains(&key);
-            let is_faulty = epoch.committee.key(leader).is_none_or(is_faulty);
+            let is_faulty = self.is_faulty_leader(epoch, *round);
             let ended =
                 begun_ms.get(&round.plus(3)).is_some_and(|at_ms| *at_ms <= window.busy_until_ms);
             if *at_ms < from_ms || !ended || is_faulty || *round >= last {

@@ -161,7 +161,8 @@ impl Plan {
         };
         let busy_until_ms = stable_from_ms + rounds * delta_ms * 3 / 4;
         let wake_ms = busy_until_ms + 20 * delta_ms + random.between(0, 15_000);
-        let end_ms = wake_ms + 30 * delta_ms;
+        // The more there may be who lie, the more rounds in a row they may lead.
+        let end_ms = wake_ms + (30 + 2 * (size as u64 / 3)) * delta_ms;
         let liars = draw_liars(size, options.liars, &mut random);
         let mut breakages = draw_breakages(weather, size, stable_from_ms, &mut random);
         breakages.extend(draw_losses(seed, &liars, stable_from_ms, &mut random));
