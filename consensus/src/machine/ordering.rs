@@ -33,7 +33,10 @@ impl Consensus {
                 }
                 self.next_slot = round.plus(1);
             }
-            self.catch_up.committed(now);
+            // Beyond the end of an epoch nothing is progress but its checkpoint.
+            if self.closing.is_none() {
+                self.catch_up.committed(now);
+            }
             self.collect_garbage();
         }
     }

@@ -190,7 +190,7 @@ fn what_a_peer_names_that_never_has_it_comes_last() {
         fetcher.forget(&made_up);
     }
     // One request holds three: of its next ones all, were it not for what it named before.
-    [2, 3].map(|gone| fetcher.disconnect(peer(gone), Instant(500)));
+    [2, 3].into_iter().for_each(|gone| fetcher.disconnect(peer(gone), Instant(500)));
     (1..4).for_each(|round| fetcher.want(reference(round, 2), [liar, peer(2)], Instant(500)));
     let real = reference(9, 3);
     fetcher.want(real, [peer(1), peer(3)], Instant(500));

@@ -40,6 +40,11 @@ impl Oracle {
         tally.liars_accused += self.accused.len() as u64;
     }
 
+    /// When the last authority entered the newest epoch.
+    pub fn last_entered_ms(&self) -> u64 {
+        self.epochs.last().map_or(0, |epoch| epoch.entered_ms)
+    }
+
     /// How many rounds that were begun in this time a faulty authority leads.
     pub fn led_by_faulty(&self, from_ms: u64, to_ms: u64) -> u64 {
         let Some(epoch) = self.epochs.last() else { return 0 };

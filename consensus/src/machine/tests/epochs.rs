@@ -158,3 +158,47 @@ fn a_closing_epoch_takes_nothing() {
     let back = |a: &Action| matches!(a, Action::PayloadReturned(_) | Action::PayloadRefused(_));
     assert!(!actions.iter().any(back), "{actions:?}");
 }
+
+/// Whoever completed the checkpoint by its own vote may have left with it: then only a question
+/// brings it, and rounds that go on meanwhile are no reason not to ask.
+#[test]
+fn a_closing_epoch_asks_for_its_checkpoint_however_many_rounds_go_on() {
+    let committee = committee(4);
+    let parameters = Parameters::lan();
+    let deadline_ms = 10 * parameters.delta_ms;
+    let at = |ms| Now { monotonic: Instant(ms), wall: crate::Timestamp(ms) };
+    let (mut node, _) = Consensus::recover(
+        at(0),
+        parameters,
+        committee.clone(),
+        signer(0),
+        crate::Recovery::default(),
+    )
+    .unwrap();
+    greet(&mut node, at(0));
+    let mut parents = committee.genesis().to_vec();
+    let (mut closed_at_ms, mut asked) = (None, false);
+    for (round, now) in (1..).zip((0..).step_by(20)).take(60) {
+        let blocks: Vec<Block> = (1..4)
+            .map(|author| block(&committee, author, round, &own_first(author, &parents), &[]))
+            .collect();
+        parents = blocks.iter().map(Block::reference).collect();
+        for block in blocks {
+            let from = block.author();
+            let actions = node.handle(at(now), Event::BlockReceived { from, block });
+            asked |= actions.iter().any(|action| matches!(action, Action::FetchCommits { .. }));
+        }
+        let index = node.status().commit_index;
+        if closed_at_ms.is_none() && index > 0 {
+            let (log_root, state_digest) = ([1; 32], [2; 32]);
+            let closes =
+                Event::Executed { index, log_root, state_digest, vote: true, closes: true };
+            node.handle(at(now), closes);
+            closed_at_ms = Some(now);
+        }
+        if asked || closed_at_ms.is_some_and(|ms| now > ms + deadline_ms) {
+            break;
+        }
+    }
+    assert!(node.status().closing && asked, "{:?}", node.status());
+}

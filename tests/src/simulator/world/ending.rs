@@ -82,13 +82,14 @@ impl World {
     }
 
     /// The first transaction after the silence is final as fast as within load: the three rounds of a
-    /// direct commit, with the idle step and a fetch before each. A round that a faulty authority
-    /// leads is waited for, and so is what becomes of it (§5.2).
+    /// direct commit, with the idle step and a fetch before each, once all members are in the epoch. A
+    /// round that a faulty authority leads is waited for, and so is what becomes of it (§5.2).
     fn wakes_in_time(&mut self) {
         let Some(last) = self.clients.given().last() else { return };
-        let took_ms = last.final_ms.map(|at_ms| at_ms - last.given_ms);
+        let from_ms = last.given_ms.max(self.oracle.last_entered_ms());
+        let took_ms = last.final_ms.map(|at_ms| at_ms.saturating_sub(from_ms));
         let until_ms = last.final_ms.unwrap_or(self.now_ms);
-        let faulty = self.oracle.led_by_faulty(last.given_ms, until_ms);
+        let faulty = self.oracle.led_by_faulty(from_ms, until_ms);
         let most_ms = (12 + 4 * faulty) * self.plan.parameters.delta_ms;
         if took_ms.is_none_or(|ms| ms > most_ms) {
             let what = format!("final after {took_ms:?} ms, at most {most_ms} were allowed");
