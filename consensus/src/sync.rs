@@ -1,7 +1,7 @@
 //! Asks for missing parents: from who must have them, never from all at once (§6.3).
 //!
-//! A reference waits a moment for its own stream, then is asked of one peer, then of a second; the
-//! candidates rotate. Each peer has one request in flight. Parents that do not exist must not crowd
+//! A reference waits a moment for its own stream, then is asked of one peer, then of a second; nobody
+//! is asked again before everybody was. Each peer has one request in flight. Parents that do not exist must not crowd
 //! out those that do: what somebody names who has answered for what it named before goes first, then
 //! what was asked for in vain least often; then the lowest rounds, because they unlock the rest.
 
@@ -23,7 +23,10 @@ const IN_FLIGHT_MAX: usize = 2;
 struct Wanted {
     /// Who must have it: the referencing block's author, its sender, the author.
     hints: Vec<AuthorityIndex>,
-    attempts: u32,
+    /// With which of the others to begin, when the hints were asked.
+    start: usize,
+    /// Who was asked since everybody was.
+    asked: AuthoritySet,
     /// How many requests for it brought nothing at all.
     failures: u32,
     in_flight: AuthoritySet,
@@ -38,6 +41,23 @@ impl Wanted {
     fn named_by(&self, reference: &BlockRef) -> impl Iterator<Item = AuthorityIndex> {
         let author = reference.author;
         self.hints.iter().copied().filter(move |hint| *hint != author)
+    }
+
+    /// Who may be asked next, best first: the hints, then everybody, without those who were asked
+    /// already. When all were, they all may be again.
+    fn candidates(
+        &mut self,
+        connected: AuthoritySet,
+    ) -> impl Iterator<Item = AuthorityIndex> + use<> {
+        if connected.iter().all(|peer| self.asked.contains(peer)) {
+            self.asked = AuthoritySet::EMPTY;
+        }
+        let others: Vec<_> = connected.iter().filter(|peer| !self.hints.contains(peer)).collect();
+        let start = self.start % others.len().max(1);
+        let others = others[start..].iter().chain(&others[..start]);
+        let all: Vec<_> = self.hints.iter().chain(others).copied().collect();
+        let (asked, in_flight) = (self.asked, self.in_flight);
+        all.into_iter().filter(move |peer| !asked.contains(*peer) && !in_flight.contains(*peer))
     }
 }
 
@@ -111,10 +131,9 @@ impl Fetcher {
             return;
         }
         // Next in turn, also when everybody else is being asked already.
-        let asked_before = wanted.attempts > 0;
-        let place = (wanted.attempts as usize).min(wanted.hints.len());
-        wanted.hints.insert(place, holder);
-        wanted.attempts = u32::try_from(place).unwrap_or(wanted.attempts);
+        let asked_before = !wanted.asked.is_empty();
+        wanted.hints.insert(0, holder);
+        wanted.asked.remove(holder);
         if asked_before {
             wanted.due = wanted.due.min(now);
             self.poll_at(now);
@@ -134,7 +153,8 @@ impl Fetcher {
         let due = now.plus_ms(self.delay_ms);
         let mut wanted = Wanted {
             hints: Vec::new(),
-            attempts: 0,
+            start: 0,
+            asked: AuthoritySet::EMPTY,
             failures: 0,
             in_flight: AuthoritySet::EMPTY,
             due,
@@ -171,10 +191,11 @@ impl Fetcher {
     /// such requests among them.
     pub fn want_now(&mut self, reference: BlockRef, now: Instant) {
         let [first, second, ..] = reference.digest.0;
-        let attempts = u32::from(u16::from_le_bytes([first, second]));
+        let start = usize::from(u16::from_le_bytes([first, second]));
         let wanted = self.wanted.entry(reference).or_insert_with(|| Wanted {
             hints: Vec::new(),
-            attempts,
+            start,
+            asked: AuthoritySet::EMPTY,
             failures: 0,
             in_flight: AuthoritySet::EMPTY,
             due: now,
@@ -209,6 +230,7 @@ impl Fetcher {
         let due = now.plus_ms(self.delay_ms);
         for wanted in self.wanted.values_mut() {
             wanted.due = wanted.due.min(due);
+            wanted.asked.remove(peer);
         }
         self.poll_at(due);
     }
@@ -299,11 +321,9 @@ impl Fetcher {
         due.sort_unstable();
         for (_, _, reference) in due {
             let Some(wanted) = self.wanted.get_mut(&reference) else { continue };
-            let mut candidates = candidates(&wanted.hints, wanted.attempts, self.connected);
-            let free =
-                candidates.find(|peer| !wanted.in_flight.contains(*peer) && is_free(peer, &asked));
-            let Some(peer) = free else { continue };
-            wanted.attempts = wanted.attempts.saturating_add(1);
+            let mut candidates = wanted.candidates(self.connected);
+            let Some(peer) = candidates.find(|peer| is_free(peer, &asked)) else { continue };
+            wanted.asked.insert(peer);
             wanted.in_flight.insert(peer);
             // Who made others ask for its block may be in no hurry to answer.
             let is_author = peer == reference.author;
@@ -316,19 +336,6 @@ impl Fetcher {
         self.poll_at(next.max(now.plus_ms(self.delay_ms / 2)));
         asked
     }
-}
-
-/// The hints first, then everybody, rotated by the attempts made so far.
-fn candidates(
-    hints: &[AuthorityIndex],
-    attempts: u32,
-    connected: AuthoritySet,
-) -> impl Iterator<Item = AuthorityIndex> {
-    let others = connected.iter();
-    let all: Vec<AuthorityIndex> =
-        hints.iter().copied().chain(others.filter(|other| !hints.contains(other))).collect();
-    let start = attempts as usize % all.len().max(1);
-    (0..all.len()).map(move |step| all[(start + step) % all.len()])
 }
 
 #[cfg(test)]

@@ -59,7 +59,25 @@ fn an_author_that_is_asked_for_its_block_is_not_waited_for_long() {
     fetcher.finish(peer(3), Instant(60), 1);
     fetcher.forget(&other);
     assert_eq!(ask(&mut fetcher, 74), []);
-    assert_eq!(ask(&mut fetcher, 75), [(1, [wanted].to_vec())]);
+    assert_eq!(ask(&mut fetcher, 75), [(3, [wanted].to_vec())], "who builds on it is free again");
+}
+
+/// Whoever says quickly that it has nothing is free again, and who has it may be busy for long.
+#[test]
+fn nobody_is_asked_again_before_everybody_was() {
+    let mut fetcher = fetcher();
+    let (other, wanted) = (reference(4, 3), reference(5, 3));
+    fetcher.want(other, [peer(2)], Instant(0));
+    assert_eq!(ask(&mut fetcher, 25), [(2, [other].to_vec())]);
+    fetcher.want(wanted, [peer(2)], Instant(25));
+    for from in [1, 3] {
+        assert_eq!(ask(&mut fetcher, 50), [(from, [wanted].to_vec())]);
+        fetcher.finish(peer(from), Instant(50), 0);
+    }
+    assert_eq!(ask(&mut fetcher, 99), [], "only the one who builds on it was not asked");
+    fetcher.finish(peer(2), Instant(100), 1);
+    fetcher.forget(&other);
+    assert_eq!(ask(&mut fetcher, 100), [(2, [wanted].to_vec())]);
 }
 
 #[test]
