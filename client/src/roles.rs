@@ -1,6 +1,7 @@
-//! The four kinds of member that act through the SDK, each a [`Session`] with its own verbs. What a
-//! machine waits for is in `roles/wait.rs`.
+//! The kinds of member that act through the SDK, each a [`Session`] with its own verbs. What a
+//! machine waits for is in `roles/wait.rs`, what keeps the books right in `roles/books.rs`.
 
+mod books;
 mod wait;
 
 use crate::error::ClientError;
@@ -102,6 +103,8 @@ pub struct MeterSpecification {
     pub factor_code: String,
     /// Where the register stands.
     pub register: u64,
+    /// Where it starts again from 0, if that is known.
+    pub register_end: Option<u64>,
 }
 
 impl Organisation {
@@ -124,8 +127,9 @@ impl Organisation {
         key: &Keypair,
         meter: MeterSpecification,
     ) -> Result<MemberId, ClientError> {
-        let MeterSpecification { host, product, unit, factor_code, register } = meter;
-        let kind = Enrolled::Meter(MeterKind { host, product, unit, factor_code, register });
+        let MeterSpecification { host, product, unit, factor_code, register, register_end } = meter;
+        let kind = MeterKind { host, product, unit, factor_code, register, register_end };
+        let kind = Enrolled::Meter(kind);
         self.submit(vec![self.enrolment(name, key, kind)]).await?;
         Ok(MemberId::of(&key.public()))
     }
@@ -209,7 +213,8 @@ impl Publisher {
 }
 
 impl Meter {
-    /// Books what the register counted since the last reading, as a lot of the host's.
+    /// Books what the register counted since the last reading, as a lot of the host's. A register
+    /// below the last one has overflowed, where the meter's enrolment states its end.
     ///
     /// # Errors
     /// [`ClientError::Rejected`], e.g. when the register does not go up.
@@ -221,8 +226,20 @@ impl Meter {
         factor: FactorRef,
     ) -> Result<LotId, ClientError> {
         let meter: Option<MeterRow> = self.row(key(Table::Meter, &[self.id.as_bytes()])).await?;
-        let register_from = meter.ok_or(ClientError::Unknown("meter"))?.register;
-        let reading = Reading { register_from, register_to, from, to, factor };
+        let row = meter.ok_or(ClientError::Unknown("meter"))?;
+        let register_from = row.register;
+        let overflowed = row.kind.register_end.is_some() && register_to < register_from;
+        let meter = self.id;
+        let reading = Reading {
+            meter,
+            register_from,
+            register_to,
+            overflowed,
+            from,
+            to,
+            factor,
+            evidence: None,
+        };
         let applied = self.submit(vec![Operation::SubmitReading(reading)]).await?;
         Ok(applied.lot(0, 0))
     }

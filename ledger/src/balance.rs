@@ -3,12 +3,16 @@
 //! An oracle: it scans lots, sinks, transformations and accounts, adds them up itself and compares.
 //! It shares no bookkeeping with [`crate::execute()`]; replay and tests judge by it.
 
+mod flows;
+
 use crate::codec;
 use crate::footprint::{Dimension, Footprint, Overflow};
+use crate::id::LotId;
+use crate::operation::SinkKind;
 use crate::quantity::{Minor, Unit};
 use crate::rows::{
     AccountRow, CurrencyRow, LedgerRow, LotRow, Origin, ProductRow, Read, ReadError, SinkRow,
-    Table, TransformationRow, key, read,
+    Table, TransformationRow, WorkRow, key, read,
 };
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use serde::{Serialize, de::DeserializeOwned};
@@ -22,6 +26,10 @@ pub struct TrialBalance {
     pub stock: Footprint,
     /// Everything booked out.
     pub sinks: Footprint,
+    /// Of it what was booked out in each way, those ways that something went.
+    pub routes: Vec<(SinkKind, Footprint)>,
+    /// Differences of restatements that are on their way downstream.
+    pub in_transit: Footprint,
     /// Quantities by product and unit.
     pub products: Vec<ProductBalance>,
     /// Money by currency.
@@ -62,13 +70,31 @@ pub enum BalanceError {
     /// A dimension's total is not the sum of its parts.
     #[error("{what} of {} is {kept} {}, but adds up to {found}", dimension.name(), dimension.unit())]
     Dimension {
-        /// Sources, stock or sinks.
+        /// Sources, stock, sinks or in transit.
         what: &'static str,
         /// The dimension.
         dimension: Dimension,
         /// What the ledger row says.
         kept: i128,
         /// What the rows add up to.
+        found: i128,
+    },
+    /// What was taken of a lot is not what its takings say.
+    #[error(
+        "{} of lot {lot} at taking {taking} is {kept} {}, but comes to {found}",
+        dimension.name(),
+        dimension.unit()
+    )]
+    Flow {
+        /// The lot.
+        lot: LotId,
+        /// Which taking; one above the last for what remains.
+        taking: u32,
+        /// The dimension.
+        dimension: Dimension,
+        /// What the taking's place (or the lot, for what remains) holds.
+        kept: i128,
+        /// What follows from the whole lot and the takings before.
         found: i128,
     },
     /// A product's quantities are not those of its lots.
@@ -107,14 +133,17 @@ pub fn check(state: &dyn Read) -> Result<TrialBalance, BalanceError> {
     let ledger: LedgerRow = read(state, &key(Table::Ledger, &[]))?
         .ok_or_else(|| ReadError("there is no genesis".into()))?;
     let mut sums = Sums::default();
+    each(state, Table::Work, |_, work: WorkRow| sums.work(&work))?;
     each(state, Table::Lot, |id, lot: LotRow| sums.lot(id, &lot))?;
     each(state, Table::Sink, |_, sink: SinkRow| sums.sink(&sink))?;
     each(state, Table::Transformation, |_, row: TransformationRow| sums.transformation(&row))?;
     sums.compare_footprints(&ledger)?;
     let products = sums.compare_products(state)?;
     let currencies = compare_money(state)?;
-    let LedgerRow { sources, stock, sinks, .. } = ledger;
-    Ok(TrialBalance { sources, stock, sinks, products, currencies, lots: sums.lots })
+    flows::check(state)?;
+    let LedgerRow { sources, stock, sinks, in_transit, .. } = ledger;
+    let (routes, lots) = (sums.routes.into_iter().collect(), sums.lots);
+    Ok(TrialBalance { sources, stock, sinks, routes, in_transit, products, currencies, lots })
 }
 
 /// Goes through a table, row by row.
@@ -149,6 +178,8 @@ struct Sums {
     lots: u64,
     stock: Footprint,
     sinks: Footprint,
+    routes: BTreeMap<SinkKind, Footprint>,
+    in_transit: Footprint,
     products: BTreeMap<Thing, ProductRow>,
 }
 
@@ -182,6 +213,8 @@ impl Sums {
 
     fn sink(&mut self, sink: &SinkRow) -> Result<(), BalanceError> {
         self.sinks = self.sinks.checked_add(&sink.taken.footprint)?;
+        let route = self.routes.entry(sink.kind).or_default();
+        *route = route.checked_add(&sink.taken.footprint)?;
         let product = self.product(&sink.taken.product, sink.taken.portion.quantity.unit);
         add(&mut product.booked_out, sink.taken.portion.quantity.amount)
     }
@@ -194,11 +227,17 @@ impl Sums {
         Ok(())
     }
 
+    fn work(&mut self, work: &WorkRow) -> Result<(), BalanceError> {
+        self.in_transit = self.in_transit.checked_add(&work.change)?;
+        Ok(())
+    }
+
     fn compare_footprints(&self, ledger: &LedgerRow) -> Result<(), BalanceError> {
-        let sources = self.stock.checked_add(&self.sinks)?;
+        let sources = self.stock.checked_add(&self.sinks)?.checked_add(&self.in_transit)?;
         for (what, kept, found) in [
             ("stock", &ledger.stock, &self.stock),
             ("sinks", &ledger.sinks, &self.sinks),
+            ("in transit", &ledger.in_transit, &self.in_transit),
             ("sources", &ledger.sources, &sources),
         ] {
             for dimension in Dimension::ALL.iter().copied() {

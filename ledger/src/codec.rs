@@ -33,7 +33,26 @@ pub enum DecodeError {
 /// integers, whose encoding cannot fail; a failure therefore yields an empty vector, which no
 /// decoder accepts.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    bincode::serde::encode_to_vec(value, bincode::config::standard()).unwrap_or_default()
+    encode_about(value, 0)
+}
+
+/// Encodes a value that is expected to take about so many bytes.
+pub(crate) fn encode_about<T: Serialize>(value: &T, bytes: usize) -> Vec<u8> {
+    /// Most rows and transactions are shorter, and need no buffer that grows under way.
+    const SHORT: usize = 1024;
+    let config = bincode::config::standard();
+    if bytes > SHORT {
+        let mut long = alloc::vec![0; bytes];
+        if let Ok(length) = bincode::serde::encode_into_slice(value, &mut long, config) {
+            long.truncate(length);
+            return long;
+        }
+    }
+    let mut short = [0; SHORT];
+    match bincode::serde::encode_into_slice(value, &mut short, config) {
+        Ok(length) => short.get(..length).unwrap_or_default().to_vec(),
+        Err(_) => bincode::serde::encode_to_vec(value, config).unwrap_or_default(),
+    }
 }
 
 /// Decodes canonical bytes of at most `LIMIT` bytes.
@@ -119,12 +138,8 @@ macro_rules! byte_type {
                 if to.is_human_readable() {
                     return to.serialize_str(&hex::encode(self.0));
                 }
-                use serde::ser::SerializeTuple;
-                let mut tuple = to.serialize_tuple($len)?;
-                for byte in &self.0 {
-                    tuple.serialize_element(byte)?;
-                }
-                tuple.end()
+                // In one piece: byte by byte, ids were a fifth of the time of execution.
+                to.serialize_bytes(&self.0)
             }
         }
 
@@ -132,30 +147,22 @@ macro_rules! byte_type {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 struct Bytes;
                 impl<'de> serde::de::Visitor<'de> for Bytes {
-                    type Value = [u8; $len];
+                    type Value = $name;
 
                     fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                         f.write_str(concat!(stringify!($len), " bytes"))
                     }
 
-                    fn visit_seq<A: serde::de::SeqAccess<'de>>(
-                        self,
-                        mut from: A,
-                    ) -> Result<Self::Value, A::Error> {
-                        let mut bytes = [0; $len];
-                        for (index, byte) in bytes.iter_mut().enumerate() {
-                            *byte = from
-                                .next_element()?
-                                .ok_or_else(|| serde::de::Error::invalid_length(index, &self))?;
-                        }
-                        Ok(bytes)
+                    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<$name, E> {
+                        let bytes = bytes.try_into();
+                        bytes.map($name).map_err(|_| E::custom(concat!("not ", $len, " bytes")))
                     }
                 }
                 if from.is_human_readable() {
                     let text = <alloc::string::String as serde::Deserialize>::deserialize(from)?;
                     return text.parse().map_err(serde::de::Error::custom);
                 }
-                from.deserialize_tuple($len, Bytes).map(Self)
+                from.deserialize_bytes(Bytes)
             }
         }
     };

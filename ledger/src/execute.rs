@@ -3,29 +3,37 @@
 //! The types of the border are here; `execute/run.rs` goes through a commit, `execute/work.rs` is
 //! what an operation sees, and each family of operations has its file.
 
+mod avoided;
 mod completion;
 mod envelope;
 mod factors;
 mod genesis;
 mod governance;
+mod limits;
 mod lots;
 mod members;
 mod money;
 mod orders;
 mod overlay;
+mod restatements;
 mod run;
 mod sources;
 mod transformations;
+mod wave;
 mod work;
 
 pub use genesis::genesis;
+#[cfg(test)]
+pub(crate) use run::execute_with;
 pub use run::{DEADLINES_MAX, effects_digest, execute};
+pub use wave::RESTATEMENT_STEPS_MAX;
 
 use crate::codec::DecodeError;
-use crate::id::{Digest, LotId, MemberId, OrderId, TransactionId};
+use crate::id::{Digest, LotId, MemberId, OrderId, RestatementId, TransactionId};
 use crate::order::OrderState;
 use crate::quantity::{CommitIndex, Timestamp};
 use crate::rejection::{Code, Rejection};
+use crate::restatement::RestatementState;
 use crate::rows::{CommitteeRow, Write};
 use crate::transaction::{TRANSACTION_VERSION, Transaction, UnverifiedTransaction};
 use alloc::vec::Vec;
@@ -86,8 +94,9 @@ pub struct Effects {
     pub commit: CommitIndex,
     /// All changes of the state, ascending by key, one per key.
     pub writes: Vec<Write>,
-    /// What became of each deadline that passed and each transaction, in order; repetitions of
-    /// earlier transactions are not executed and not listed.
+    /// What became of each deadline that passed and each transaction, in order, then the steps of
+    /// restatements, if any were taken; repetitions of earlier transactions are not executed and not
+    /// listed.
     pub executed: Vec<Executed>,
     /// What happened, in order, for those who wait for it.
     pub events: Vec<Event>,
@@ -95,8 +104,8 @@ pub struct Effects {
     pub log_leaves: u64,
     /// Root of the transaction log after it.
     pub log_root: Digest,
-    /// Chain over the write sets after it: BLAKE3 of the digest before, the commit's index and time
-    /// and all its writes but the ledger row. A commit in which nothing was executed leaves it (and
+    /// Chain over the effects after it: BLAKE3 of the digest before, the commit's index and time and
+    /// the effects digests of all that was executed. A commit in which nothing was executed leaves it (and
     /// the log) as it was: there is nothing new to vote on.
     pub state_digest: Digest,
     /// The committee of the next epoch, when this commit is the last of its own.
@@ -106,7 +115,8 @@ pub struct Effects {
 /// An entry of the transaction log, with the changes it stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Executed {
-    /// The transaction; for a deadline, the hash of order and time.
+    /// The transaction; for a deadline, the hash of order and time; for the steps of restatements,
+    /// the hash of the commit's index.
     pub id: TransactionId,
     /// Which leaf of the log.
     pub leaf: u64,
@@ -155,6 +165,22 @@ pub enum EventBody {
     },
     /// A lot came to an owner.
     Lot {
+        /// The lot.
+        lot: LotId,
+        /// Its owner.
+        owner: MemberId,
+    },
+    /// A restatement was proposed, applied, refused or withdrawn.
+    Restatement {
+        /// The restatement.
+        restatement: RestatementId,
+        /// Where it stands.
+        state: RestatementState,
+        /// Who asked for it.
+        by: MemberId,
+    },
+    /// A restatement has come to a lot of which something remains: its footprint is another.
+    LotRestated {
         /// The lot.
         lot: LotId,
         /// Its owner.

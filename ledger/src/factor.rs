@@ -4,7 +4,7 @@ use crate::footprint::{
     Dimension, DimensionSet, EvidenceTier, Footprint, GwpSet, GwpSets, Overflow, mul_div_half_even,
 };
 use crate::id::FactorSetId;
-use crate::quantity::{Quantity, Timestamp};
+use crate::quantity::{Milligrams, Quantity, Timestamp, Unit};
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,8 @@ pub enum Standing {
     Proxy,
 }
 
-/// Data-quality ratings, 1 (best) to 5.
+/// Data-quality ratings, 1 (best) to 5; 0 where there is none. What is not rated is not rated well:
+/// the average rating of everything that it goes into is not declared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quality {
     /// How well the technology matches.
@@ -118,6 +119,16 @@ impl Factor {
         Ok(footprint)
     }
 
+    /// What it is applied to for a lot: the lot's amount, or its mass when the factor is per mass. (A
+    /// lot without mass is not covered by a factor per mass: the units differ.)
+    pub fn applies_to(&self, quantity: Quantity, mass: Milligrams) -> Quantity {
+        if self.reference.unit == Unit::Milligram && mass > Milligrams::ZERO {
+            Quantity::new(mass.get(), Unit::Milligram)
+        } else {
+            quantity
+        }
+    }
+
     /// The tier that a use of this factor books as: the activity's, or default.
     pub const fn tier(&self, activity: EvidenceTier) -> EvidenceTier {
         match self.standing {
@@ -128,7 +139,8 @@ impl Factor {
 }
 
 impl Footprint {
-    /// Enters this footprint's climate in its evidence tier and times its ratings.
+    /// Enters this footprint's climate in its evidence tier and times its ratings; where there is
+    /// no rating, the product joins the undeclared set.
     ///
     /// # Errors
     /// [`Overflow`] when a product does not fit.
@@ -148,6 +160,9 @@ impl Footprint {
             (Dimension::ClimateByTimeRating, quality.time),
         ] {
             self.set(dimension, climate.checked_mul(i128::from(rating)).ok_or(Overflow)?);
+            if rating == 0 {
+                self.undeclared = self.undeclared.union(DimensionSet::of(&[dimension]));
+            }
         }
         Ok(())
     }

@@ -4,8 +4,12 @@
 //! `docs/footprint.md` explains what is counted; the arithmetic is here and in
 //! [`crate::factor`] (a factor times an amount).
 
+mod rounding;
+
+pub(crate) use rounding::{mul_div_floor, mul_div_half_even};
+
 use alloc::vec::Vec;
-use ethnum::I256;
+use rounding::largest_remainder;
 use serde::{Deserialize, Serialize};
 
 /// A result that does not fit the integers the ledger keeps.
@@ -292,6 +296,9 @@ impl Footprint {
             return Err(Overflow);
         }
         let mut share = self.clone();
+        if part == whole {
+            return Ok(share);
+        }
         for value in &mut share.values {
             *value = mul_div_floor(*value, part, whole)?;
         }
@@ -309,11 +316,9 @@ impl Footprint {
         if total == 0 {
             return Err(Overflow);
         }
-        let mut parts = alloc::vec![
-            Self { undeclared: self.undeclared, gwp_sets: self.gwp_sets, ..Self::ZERO };
-            weights.len()
-        ];
-        for (index, value) in self.values.iter().enumerate() {
+        let nothing = Self { undeclared: self.undeclared, gwp_sets: self.gwp_sets, ..Self::ZERO };
+        let mut parts = alloc::vec![nothing; weights.len()];
+        for (index, value) in self.values.iter().enumerate().filter(|(_, value)| **value != 0) {
             for (part, share) in parts.iter_mut().zip(largest_remainder(*value, weights, total)?) {
                 part.values[index] = share;
             }
@@ -322,51 +327,28 @@ impl Footprint {
     }
 }
 
-fn largest_remainder(value: i128, weights: &[u64], total: u128) -> Result<Vec<i128>, Overflow> {
-    let total = I256::from(total);
-    let mut shares = Vec::with_capacity(weights.len());
-    let mut remainders = Vec::with_capacity(weights.len());
-    let mut rest = I256::from(value);
-    for (index, weight) in weights.iter().enumerate() {
-        let product = I256::from(value) * I256::from(*weight);
-        let share = product.div_euclid(total);
-        rest -= share;
-        shares.push(to_i128(share)?);
-        remainders.push((product.rem_euclid(total), index));
+impl Footprint {
+    /// This footprint after a change: the components add, the sets are the change's. A change is a
+    /// footprint that holds differences, and the sets as they shall be.
+    ///
+    /// # Errors
+    /// [`Overflow`] when a component does not fit.
+    pub fn changed_by(&self, change: &Self) -> Result<Self, Overflow> {
+        let values = self.combine(change, i128::checked_add)?;
+        Ok(Self { values, undeclared: change.undeclared, gwp_sets: change.gwp_sets })
     }
-    remainders.sort_by(|(a, i), (b, j)| b.cmp(a).then(i.cmp(j)));
-    // `rest` is the sum of the remainders divided by `total`, hence below the number of weights.
-    for (_, index) in remainders.into_iter().take(rest.as_usize()) {
-        shares[index] = shares[index].checked_add(1).ok_or(Overflow)?;
-    }
-    Ok(shares)
-}
 
-fn to_i128(value: I256) -> Result<i128, Overflow> {
-    i128::try_from(value).map_err(|_| Overflow)
-}
-
-/// `value * part / whole`, rounded down.
-pub(crate) fn mul_div_floor(value: i128, part: u64, whole: u64) -> Result<i128, Overflow> {
-    if whole == 0 {
-        return Err(Overflow);
+    /// This footprint with a change's components added; its own sets stay.
+    ///
+    /// # Errors
+    /// [`Overflow`] when a component does not fit.
+    pub fn shifted_by(&self, change: &Self) -> Result<Self, Overflow> {
+        let values = self.combine(change, i128::checked_add)?;
+        Ok(Self { values, undeclared: self.undeclared, gwp_sets: self.gwp_sets })
     }
-    to_i128((I256::from(value) * I256::from(part)).div_euclid(I256::from(whole)))
-}
 
-/// `value * amount / reference`, rounded half to even.
-pub(crate) fn mul_div_half_even(
-    value: i128,
-    amount: u64,
-    reference: u64,
-) -> Result<i128, Overflow> {
-    if reference == 0 {
-        return Err(Overflow);
+    /// Whether the sets of undeclared dimensions and of assessment reports are those of another.
+    pub fn has_sets_of(&self, other: &Self) -> bool {
+        self.undeclared == other.undeclared && self.gwp_sets == other.gwp_sets
     }
-    let reference = I256::from(reference);
-    let product = I256::from(value) * I256::from(amount);
-    let floor = product.div_euclid(reference);
-    let twice = product.rem_euclid(reference) * I256::from(2u8);
-    let up = twice > reference || (twice == reference && floor % I256::from(2u8) != I256::ZERO);
-    to_i128(floor + if up { I256::ONE } else { I256::ZERO })
 }

@@ -2,15 +2,17 @@
 
 use crate::codec;
 use crate::committee::{AUTHORITIES_MAX, Authority};
+use crate::factor::Impact;
 use crate::id::{MemberId, NetworkId, hash};
 use crate::keys::PublicKey;
+use crate::limit::{Limit, LimitScope, is_valid_list};
 use crate::quantity::{CommitIndex, Epoch, Timestamp};
 use crate::rows::CommitteeRow;
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// The version of the genesis format.
-pub const GENESIS_VERSION: u32 = 1;
+pub const GENESIS_VERSION: u32 = 2;
 
 /// The first state of a network. As JSON it is the one file a verifier needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,8 +30,24 @@ pub struct Genesis {
     pub organisations: Vec<GenesisMember>,
     /// The first publishers of factors.
     pub publishers: Vec<GenesisMember>,
+    /// The first auditors.
+    pub auditors: Vec<GenesisMember>,
     /// Currencies and who issues them.
     pub currencies: Vec<GenesisCurrency>,
+    /// By which rules the books are kept.
+    pub accounting: Accounting,
+}
+
+/// By which rules the books are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accounting {
+    /// From which change on a restatement is material and needs an auditor's countersignature: one
+    /// that changes one of these dimensions by more than the value. Ascending by dimension, none
+    /// twice, none negative; dimensions that are not listed are not judged. Needs an auditor.
+    pub materiality: Vec<Impact>,
+    /// Limits for the machines of all organisations, ascending by name.
+    pub limits: Vec<Limit>,
 }
 
 /// An authority at genesis.
@@ -87,6 +105,18 @@ pub enum GenesisError {
     /// An issuer that is no organisation.
     #[error("the currency {0:?} is issued by nobody in this file, or named twice")]
     Currency(String),
+    /// Thresholds of materiality that nobody can apply.
+    #[error(
+        "the thresholds of materiality are not ascending by dimension, negative, or there is no \
+         auditor to countersign: correct them, or name an auditor"
+    )]
+    Materiality,
+    /// Limits that contradict themselves.
+    #[error(
+        "the limits are more than 16, not ascending by name, without amount or period, or name a \
+         machine: correct them"
+    )]
+    Limits,
 }
 
 impl Genesis {
@@ -118,11 +148,27 @@ impl Genesis {
             }
             seen.push(code);
         }
+        let materiality = &self.accounting.materiality;
+        let ascending = materiality.windows(2).all(|pair| pair[0].dimension < pair[1].dimension);
+        let negative = materiality.iter().any(|threshold| threshold.value < 0);
+        if !ascending || negative || (!materiality.is_empty() && self.auditors.is_empty()) {
+            return Err(GenesisError::Materiality);
+        }
+        let limits = &self.accounting.limits;
+        let named =
+            |limit: &Limit| matches!(limit.scope, LimitScope::Machine { machine: Some(_), .. });
+        if !is_valid_list(limits) || limits.iter().any(named) {
+            return Err(GenesisError::Limits);
+        }
         Ok(())
     }
 
+    fn members(&self) -> impl Iterator<Item = &GenesisMember> {
+        self.organisations.iter().chain(&self.publishers).chain(&self.auditors)
+    }
+
     fn validate_names(&self) -> Result<(), GenesisError> {
-        let members = self.organisations.iter().chain(&self.publishers);
+        let members = self.members();
         let names = core::iter::once(&self.name)
             .chain(self.authorities.iter().map(|authority| &authority.name))
             .chain(members.map(|member| &member.name));
@@ -145,7 +191,7 @@ impl Genesis {
     }
 
     fn validate_keys(&self) -> Result<(), GenesisError> {
-        let members = self.organisations.iter().chain(&self.publishers);
+        let members = self.members();
         let mut keys: Vec<PublicKey> =
             self.authorities.iter().map(|authority| authority.key).collect();
         for member in members {

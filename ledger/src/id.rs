@@ -37,6 +37,10 @@ byte_type!(
     TransformationId, 32
 );
 byte_type!(
+    /// A restatement: BLAKE3 of the transaction and operation that asked for it.
+    RestatementId, 32
+);
+byte_type!(
     /// One published, immutable version of a factor set: BLAKE3 of publisher, name and version.
     FactorSetId, 32
 );
@@ -90,6 +94,13 @@ impl TransformationId {
             "kerbholz/transformation",
             &[transaction.as_bytes(), &operation.to_le_bytes()],
         ))
+    }
+}
+
+impl RestatementId {
+    /// The id of the restatement asked for by operation `operation` of a transaction.
+    pub fn of(transaction: TransactionId, operation: u32) -> Self {
+        Self::new(hash("kerbholz/restatement", &[transaction.as_bytes(), &operation.to_le_bytes()]))
     }
 }
 

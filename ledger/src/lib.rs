@@ -7,6 +7,7 @@
 #![no_std]
 extern crate alloc;
 
+pub mod avoided;
 pub mod balance;
 pub mod codec;
 pub mod committee;
@@ -16,6 +17,7 @@ pub mod footprint;
 pub mod genesis;
 pub mod id;
 pub mod keys;
+pub mod limit;
 pub mod log;
 pub mod memory;
 pub mod operation;
@@ -24,6 +26,7 @@ pub mod quantity;
 pub mod query;
 pub mod receipt;
 pub mod rejection;
+pub mod restatement;
 pub mod rows;
 pub mod transaction;
 pub mod transformation;

@@ -29,6 +29,11 @@ impl Read for Memory {
         Ok(self.0.get(key).cloned())
     }
 
+    fn view(&self, key: &[u8], see: &mut dyn FnMut(Option<&[u8]>)) -> Result<(), ReadError> {
+        see(self.0.get(key).map(Vec::as_slice));
+        Ok(())
+    }
+
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Row>, ReadError> {
         Ok(self
             .0

@@ -2,14 +2,17 @@
 //!
 //! What each needs and refuses is said here; [`crate::execute()`] does it.
 
+use crate::avoided::AvoidedBurden;
 use crate::committee::CommitteeVote;
 use crate::factor::Quality;
 use crate::factor::{Factor, FactorRef};
 use crate::footprint::{DimensionSet, EvidenceTier, Footprint, GwpSet};
 use crate::id::{ContentHash, LotId, MemberId, OrderId};
 use crate::keys::{PublicKey, Signature};
+use crate::limit::LimitList;
 use crate::order::OrderTerms;
 use crate::quantity::{CommitIndex, Milligrams, Minor, Quantity, Timestamp, Unit};
+use crate::restatement::{Restatement, RestatementDecision};
 use crate::transformation::{Completion, Transformation};
 use alloc::{boxed::Box, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -58,6 +61,14 @@ pub enum Operation {
     ConfirmOrder(OrderStep),
     /// An authority votes for a change of its committee.
     VoteCommittee(CommitteeVote),
+    /// Who booked a source corrects it.
+    Restate(Restatement),
+    /// An auditor countersigns or refuses a material restatement, or who asked for it withdraws it.
+    DecideRestatement(RestatementDecision),
+    /// What a lot or an order saves elsewhere is recorded beside it.
+    RecordAvoided(AvoidedBurden),
+    /// An organisation sets the limits of its own machines.
+    SetLimits(LimitList),
 }
 
 /// What kind of member is enrolled.
@@ -83,6 +94,9 @@ pub struct MeterKind {
     pub factor_code: String,
     /// Where the register stands at enrolment.
     pub register: u64,
+    /// Where the register starts again from 0, if that is known: one above the largest number that it
+    /// shows. Above `register`.
+    pub register_end: Option<u64>,
 }
 
 /// `Enrol`: signed by the organisation's signing or owner key. Refused when a key is known, weak (see
@@ -170,20 +184,27 @@ pub struct MoneyRedemption {
     pub amount: Minor,
 }
 
-/// `SubmitReading`: signed by the meter's own key. Books the register's difference as a lot of the
-/// meter's product, owned by its host.
+/// `SubmitReading`: signed by the meter's own key, or by its host machine's. Books the register's
+/// difference as a lot of the meter's product, owned by its host. Only what the meter signed is
+/// measured; what the machine signed for it is derived with evidence, and default without.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
+    /// The meter.
+    pub meter: MemberId,
     /// Must equal the last accepted register: the register is a chain, every unit is booked once.
     pub register_from: u64,
-    /// The new register; above `register_from`.
+    /// The new register: above `register_from`, or below it when it overflowed.
     pub register_to: u64,
+    /// Whether the register passed its end, which the meter's enrolment states, and went on from 0.
+    pub overflowed: bool,
     /// Begin of the period; not before the end of the last one.
     pub from: Timestamp,
     /// End of the period; after its begin, and not in the future.
     pub to: Timestamp,
     /// The factor, of the meter's code, valid for the whole period.
     pub factor: FactorRef,
+    /// Proof, for a reading that the host machine signs.
+    pub evidence: Option<Evidence>,
 }
 
 /// Why a register starts elsewhere.
@@ -192,7 +213,8 @@ pub struct Reading {
 pub enum ResetReason {
     /// The meter was replaced.
     Replaced,
-    /// The register overflowed.
+    /// The register overflowed, and the meter's enrolment does not state where. (A reading says so
+    /// itself where it does, and counts on.)
     Overflowed,
 }
 
@@ -285,7 +307,8 @@ pub struct LotTransfer {
     pub to: MemberId,
 }
 
-/// What became of a lot that leaves the ledger.
+/// What became of a lot that leaves the ledger. What its treatment costs is a transformation with a
+/// direct activity before it, so that the footprint of waste includes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SinkKind {
@@ -293,7 +316,7 @@ pub enum SinkKind {
     Consumed,
     /// Became scrap.
     Scrapped,
-    /// Disposed of.
+    /// Disposed of; nobody says how.
     Disposed,
     /// Given to recycling outside the ledger.
     RecycledOut,
@@ -301,6 +324,14 @@ pub enum SinkKind {
     Exported,
     /// Energy that no order drew: expensed, so that it shows.
     BaseLoad,
+    /// Disposed of in a landfill.
+    Landfilled,
+    /// Disposed of by burning, without use of the heat.
+    Incinerated,
+    /// Disposed of by burning for heat or power.
+    EnergyRecovered,
+    /// Disposed of by chemical or biological treatment.
+    Treated,
 }
 
 /// `SinkLot`: signed by the owner, a machine or organisation.

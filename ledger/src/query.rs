@@ -1,5 +1,12 @@
 //! Questions to a state: pure reads, bounded answers. What the node's API and auditors ask.
 
+mod flows;
+
+pub use flows::{
+    Restated, Taking, avoided, limit_count, limits, lot_flows, restatement, restatements,
+    restatements_of, takings_of, transformation_flows, whole,
+};
+
 use crate::balance::{CurrencyBalance, ProductBalance, each, product_of};
 use crate::committee::CommitteeChange;
 use crate::factor::{Factor, FactorRef};
@@ -238,6 +245,8 @@ paged! {
     lots_of(MemberId) -> LotId = LotByOwner;
     /// The orders of a machine, as buyer or provider.
     orders_of(MemberId) -> OrderId = OrderByMember;
+    /// The orders of an organisation's machines, as providers, that carry a flag.
+    flagged_of(MemberId) -> OrderId = Flagged;
     /// The orders that serve an order.
     children_of(OrderId) -> OrderId = OrderByParent;
     /// The machines and meters of an organisation.

@@ -79,10 +79,12 @@ rejections! {
     42 FactorInvalid = "factor_invalid", "A factor contradicts itself: see the description of its fields.";
     43 FactorNotValidThen = "factor_not_valid_then", "The factor does not hold for the whole period: use the version that does.";
     44 WrongFactor = "wrong_factor", "The meter's zone or contract names another factor: use that one.";
+    45 OffsetAsReduction = "offset_as_reduction", "A negative climate figure is an offset, not a footprint: leave it out and record it beside, as an avoided burden; what plants took up is biogenic uptake.";
 
     // Meters.
     50 RegisterGap = "register_gap", "The reading does not start where the register stood: send the missing reading first.";
     51 RegisterNotAhead = "register_not_ahead", "The register does not go up: has this reading been booked already?";
+    52 RegisterEnd = "register_end", "The register cannot have come there: its enrolment must state where it ends, and it overflows only to less than before.";
 
     // Lots.
     60 UnknownLot = "unknown_lot", "There is no such lot: check the id.";
@@ -107,11 +109,15 @@ rejections! {
     86 WrongQuantity = "wrong_quantity", "The quantity made is not what the outcome says: complete is all, partial is less, failed is none.";
     87 CapExceeded = "cap_exceeded", "The footprint is above the order's cap: complete it as failed, or agree on a new order.";
     88 ParentInvalid = "parent_invalid", "The parent order is not one that this machine provides and has not finished.";
+    89 LimitExceeded = "limit_exceeded", "The completion goes above a limit of the organisation or the network: complete it as failed, or in the next period.";
 
     // Money.
     90 UnknownCurrency = "unknown_currency", "No organisation may issue this currency: check its code.";
     91 NotIssuer = "not_issuer", "Another organisation issues this currency.";
     92 InsufficientFunds = "insufficient_funds", "The account has less available than is needed: add money, or wait for holds to end.";
+
+    // Limits.
+    95 LimitInvalid = "limit_invalid", "The limits contradict themselves: at most 16, ascending by name, with a period or an amount, none negative.";
 
     // The committee.
     100 WrongEpoch = "wrong_epoch", "The vote is not for the current epoch: look at the committee as it is now, and vote again.";
@@ -120,6 +126,14 @@ rejections! {
     103 NameInUse = "name_in_use", "Another authority of the committee has this name: choose another one.";
     104 CommitteeSize = "committee_size", "A committee has 1 to 128 authorities: add one before removing the last, or remove one first.";
     105 VoteUnchanged = "vote_unchanged", "The authority's vote stands exactly like this already: nothing is left to do.";
+
+    // Restatements.
+    110 UnknownRestatement = "unknown_restatement", "There is no such restatement: check the id.";
+    111 NotASource = "not_a_source", "Only sources are restated: name a reading's or a declared lot, or an activity of a transformation.";
+    112 NotYourSource = "not_your_source", "Another member booked this source: ask that one, or its organisation, to restate it.";
+    113 CorrectionInvalid = "correction_invalid", "The correction does not fit the source: a reading takes a factor, a declared lot a factor or an imported footprint, an activity a factor and an amount.";
+    114 RestatementUnchanged = "restatement_unchanged", "The correction comes to what is booked already: nothing is left to do.";
+    115 RestatementDecided = "restatement_decided", "The restatement does not wait any more: look at what became of it.";
 }
 
 impl Code {

@@ -6,14 +6,20 @@ mod ledger;
 mod lots;
 mod members;
 mod orders;
+mod restatements;
 
 pub use committee::{CommitteeRow, VoteRow};
 pub use ledger::{AccountRow, CurrencyRow, LedgerRow, ProductRow, TransactionRow};
-pub use lots::{BookedActivity, LotRow, Origin, SinkRow, Taken, TransformationRow};
+pub use lots::{
+    AvoidedRow, BookedActivity, LotRow, Origin, SinkRow, Taken, TransformationRow, UseRow, UsedBy,
+};
+pub(crate) use lots::{MADE_OF_NOTHING, booked};
 pub use members::{FactorRow, FactorSetRow, KeyRole, KeyRow, MemberKind, MemberRow, MeterRow};
 pub use orders::{CompletedOrder, OrderRow};
+pub use restatements::{BookedRow, RestatementRow, SourceBooking, WorkAt, WorkRow};
 
 use crate::codec;
+use crate::id::{Digest, LotId, MemberId, TransactionId};
 use crate::keys::PublicKey;
 use crate::quantity::Epoch;
 use alloc::{string::String, vec::Vec};
@@ -31,6 +37,15 @@ pub trait Read {
     /// # Errors
     /// [`ReadError`] when the storage fails.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError>;
+
+    /// Shows the value of a key where it lies, if the state has it in memory.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the storage fails.
+    fn view(&self, key: &[u8], see: &mut dyn FnMut(Option<&[u8]>)) -> Result<(), ReadError> {
+        see(self.get(key)?.as_deref());
+        Ok(())
+    }
 
     /// The first `limit` rows whose key starts with `prefix` and is not below `from`.
     ///
@@ -101,6 +116,34 @@ pub enum Table {
     Committee = 21,
     /// Epoch (big endian), public key of the authority to [`VoteRow`]; those of past epochs stay.
     CommitteeVote = 22,
+    /// [`LotId`](crate::id::LotId), number (4 bytes big endian) to [`UseRow`].
+    Use = 23,
+    /// [`LotId`](crate::id::LotId) to the [`Footprint`](crate::footprint::Footprint) of the whole
+    /// lot, as it is now; written with the first taking, before which the lot still is whole.
+    Whole = 24,
+    /// Place in the order of flows (big endian), slot (4 bytes big endian) to [`WorkRow`].
+    Work = 25,
+    /// The key of a row of the tables lot, transformation or sink to [`BookedRow`].
+    Booked = 26,
+    /// [`RestatementId`](crate::id::RestatementId) to [`RestatementRow`].
+    Restatement = 27,
+    /// [`LotId`](crate::id::LotId) or [`TransformationId`](crate::id::TransformationId),
+    /// [`RestatementId`](crate::id::RestatementId) to nothing.
+    RestatementOf = 28,
+    /// One row: [`Accounting`](crate::genesis::Accounting).
+    Accounting = 29,
+    /// [`LotId`](crate::id::LotId) or [`OrderId`](crate::id::OrderId), transaction, operation (4 bytes
+    /// big endian) to [`AvoidedRow`].
+    Avoided = 30,
+    /// Organisation [`MemberId`](crate::id::MemberId), or 32 zero bytes for the network, to a list of
+    /// [`Limit`](crate::limit::Limit).
+    Limits = 31,
+    /// Id of a limit, [`MemberId`](crate::id::MemberId) of whose orders are counted, number of the
+    /// period (big endian) to the count.
+    LimitCount = 32,
+    /// Organisation [`MemberId`](crate::id::MemberId) of the provider, [`OrderId`](crate::id::OrderId)
+    /// to nothing; orders with a flag.
+    Flagged = 33,
 }
 
 /// Builds a key: the table byte, then the parts.
@@ -111,6 +154,33 @@ pub fn key(table: Table, parts: &[&[u8]]) -> Vec<u8> {
         key.extend_from_slice(part);
     }
     key
+}
+
+/// The key of a taking of a lot.
+pub fn use_key(lot: LotId, number: u32) -> Vec<u8> {
+    key(Table::Use, &[lot.as_bytes(), &number.to_be_bytes()])
+}
+
+/// The key of a sink.
+pub fn sink_key(lot: LotId, transaction: TransactionId, operation: u32) -> Vec<u8> {
+    let parts = [lot.as_bytes().as_slice(), transaction.as_bytes(), &operation.to_be_bytes()];
+    key(Table::Sink, &parts)
+}
+
+/// The key of what the entry under another key was booked with.
+pub fn booked_key(entry: &[u8]) -> Vec<u8> {
+    key(Table::Booked, &[entry])
+}
+
+/// The key of the limits of an organisation, or of the network.
+pub fn limits_key(by: Option<MemberId>) -> Vec<u8> {
+    let by = by.map_or([0; 32], |by| *by.as_bytes());
+    key(Table::Limits, &[&by])
+}
+
+/// The key of a limit's count for somebody in a period.
+pub fn limit_count_key(limit: Digest, of: MemberId, period: u64) -> Vec<u8> {
+    key(Table::LimitCount, &[limit.as_bytes(), of.as_bytes(), &period.to_be_bytes()])
 }
 
 /// The key of an epoch's committee.
@@ -131,10 +201,7 @@ pub fn read<T: serde::de::DeserializeOwned>(
     state: &dyn Read,
     key: &[u8],
 ) -> Result<Option<T>, ReadError> {
-    match state.get(key)? {
-        None => Ok(None),
-        Some(bytes) => codec::decode_trusted(&bytes)
-            .map(Some)
-            .map_err(|error| ReadError(alloc::format!("row {}: {error}", hex::encode(key)))),
-    }
+    let mut row = Ok(None);
+    state.view(key, &mut |bytes| row = bytes.map(codec::decode_trusted).transpose())?;
+    row.map_err(|error| ReadError(alloc::format!("row {}: {error}", hex::encode(key))))
 }

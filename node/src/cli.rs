@@ -16,6 +16,7 @@ mod factor;
 mod find;
 mod footprint;
 mod key;
+mod limit;
 mod lot;
 mod machine;
 mod meter;
@@ -24,6 +25,7 @@ mod network;
 mod order;
 mod output;
 mod receipt;
+mod restatement;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -129,6 +131,12 @@ enum Command {
     Lot(lot::LotCommand),
     /// Show the footprint of a lot or an order
     Footprint(footprint::FootprintArgs),
+    /// Correct what a source booked, countersign corrections, and list them
+    #[command(subcommand)]
+    Restatement(Box<restatement::RestatementCommand>),
+    /// Set and show an organisation's limits
+    #[command(subcommand)]
+    Limit(limit::LimitCommand),
     /// Get and verify receipts
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
@@ -205,6 +213,8 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Report, CliError> {
         Command::Order(command) => order::run(&context, *command, output).await,
         Command::Lot(command) => lot::run(&context, command).await,
         Command::Footprint(args) => footprint::run(&context, args).await,
+        Command::Restatement(command) => restatement::run(&context, *command).await,
+        Command::Limit(command) => limit::run(&context, command).await,
         Command::Receipt(command) => receipt::run(&context, command).await,
         Command::Evidence(command) => evidence::run(&context, command).await,
         Command::Completions { shell } => {

@@ -226,6 +226,8 @@ async fn perform(
         pace: Pace::Lan,
         organisations: stories.organisations().map(|(name, _)| name.to_owned()).collect(),
         publishers: vec![PUBLISHER.into()],
+        auditors: vec![],
+        material_climate: None,
         currency: stories.currency.clone(),
     };
     setup.create(folder)?;

@@ -19,8 +19,11 @@ use crate::storage::{DiskStorage, StorageError};
 use kerbholz_client::network::{ADDRESSES_FILE, GENESIS_FILE, committee};
 use kerbholz_client::session::now;
 use kerbholz_consensus::{CommitteeError, PublicKey};
+use kerbholz_ledger::factor::Impact;
+use kerbholz_ledger::footprint::Dimension;
 use kerbholz_ledger::genesis::{
-    GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisError, GenesisMember,
+    Accounting, GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisError,
+    GenesisMember,
 };
 use kerbholz_ledger::keys::Keypair;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +50,11 @@ pub struct Setup {
     pub organisations: Vec<String>,
     /// The first publishers of factors, by name.
     pub publishers: Vec<String>,
+    /// The first auditors, by name.
+    pub auditors: Vec<String>,
+    /// From which change of a source's climate on a restatement needs an auditor, ng CO2e; `None`:
+    /// none does.
+    pub material_climate: Option<u64>,
     /// The currency that the first organisation issues.
     pub currency: String,
 }
@@ -107,7 +115,7 @@ impl Setup {
         if genesis_file.exists() {
             return Err(FileError::Exists(genesis_file).into());
         }
-        let mut names = self.organisations.iter().chain(&self.publishers);
+        let mut names = self.organisations.iter().chain(&self.publishers).chain(&self.auditors);
         if let Some(name) = names.find(|name| name.starts_with('.') || name.contains(['/', '\\'])) {
             return Err(SetupError::Name(name.clone()));
         }
@@ -175,6 +183,10 @@ impl Setup {
         };
         let organisations = members(&self.organisations)?;
         let publishers = members(&self.publishers)?;
+        let auditors = members(&self.auditors)?;
+        let threshold =
+            |climate: u64| Impact { dimension: Dimension::Climate, value: i128::from(climate) };
+        let materiality = self.material_climate.map(threshold).into_iter().collect();
         let issuer = self.organisations.first().cloned().unwrap_or_default();
         Ok(Genesis {
             version: GENESIS_VERSION,
@@ -183,7 +195,9 @@ impl Setup {
             authorities,
             organisations,
             publishers,
+            auditors,
             currencies: vec![GenesisCurrency { code: self.currency.clone(), issuer }],
+            accounting: Accounting { materiality, limits: Vec::new() },
         })
     }
 
@@ -253,6 +267,8 @@ mod tests {
             pace: Pace::Lan,
             organisations: vec!["maker".into(), "buyer".into()],
             publishers: vec!["factors".into()],
+            auditors: vec![],
+            material_climate: None,
             currency: "EUR".into(),
         }
     }

@@ -23,6 +23,8 @@ fn network(folder: &Path) {
         pace: Pace::Lan,
         organisations: vec!["maker".into()],
         publishers: vec![],
+        auditors: vec![],
+        material_climate: None,
         currency: "EUR".into(),
     };
     let genesis = setup.create(folder).unwrap();

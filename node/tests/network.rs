@@ -69,6 +69,8 @@ fn setup(folder: &Path, authorities: u16) -> Network {
         pace: Pace::Lan,
         organisations: vec!["bank".into(), "maker".into()],
         publishers: vec!["factors".into()],
+        auditors: vec![],
+        material_climate: None,
         currency: "EUR".into(),
     };
     setup.create(folder).unwrap();
@@ -117,6 +119,7 @@ async fn world(network: &Network, folder: &Path) -> World {
         unit: Unit::Joule,
         factor_code: "grid".into(),
         register: 0,
+        register_end: None,
     };
     maker.enrol_meter("meter", &meter_key, specification).await.unwrap();
     // Their authorities may be behind the one that admitted them.

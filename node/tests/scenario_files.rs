@@ -7,7 +7,9 @@ use kerbholz_ledger::execute::{self, Commit, Item};
 use kerbholz_ledger::factor::FactorRef;
 use kerbholz_ledger::footprint::{Dimension, DimensionSet, EvidenceTier, Footprint};
 use kerbholz_ledger::genesis::GenesisMember;
-use kerbholz_ledger::genesis::{GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency};
+use kerbholz_ledger::genesis::{
+    Accounting, GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency,
+};
 use kerbholz_ledger::id::{ContentHash, FactorSetId, LotId, MemberId, OrderId, TransactionId};
 use kerbholz_ledger::keys::Keypair;
 use kerbholz_ledger::memory::Memory;
@@ -60,10 +62,12 @@ impl World {
             }],
             organisations: scenario.organisations.keys().map(|name| member(name)).collect(),
             publishers: vec![member("publisher")],
+            auditors: Vec::new(),
             currencies: vec![GenesisCurrency {
                 code: "EUR".to_owned(),
                 issuer: "rohwerk".to_owned(),
             }],
+            accounting: Accounting::default(),
         };
         let mut state = Memory::default();
         state.apply(&execute::genesis(&genesis).unwrap().writes);
@@ -97,6 +101,7 @@ impl World {
                 unit: Unit::Joule,
                 factor_code: meter.factor.clone(),
                 register: 0,
+                register_end: None,
             });
             self.enrol_one(name, organisation, kind);
         }
@@ -201,6 +206,9 @@ impl Player<'_> {
                 let factor = self.scenario.meters[&read.meter].factor.clone();
                 let meter = query::meter(&self.world.state, id(&read.meter)).unwrap().unwrap();
                 let reading = operation::Reading {
+                    meter: id(&read.meter),
+                    overflowed: false,
+                    evidence: None,
                     register_from: meter.register,
                     register_to: meter.register + read.joules,
                     from: Timestamp::new(self.world.now),

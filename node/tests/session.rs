@@ -4,7 +4,7 @@
 use kerbholz_client::committees::EpochEnd;
 use kerbholz_client::ledger::execute::Executed;
 use kerbholz_client::ledger::genesis::{
-    GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisMember,
+    Accounting, GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisMember,
 };
 use kerbholz_client::ledger::id::{Digest, TransactionId};
 use kerbholz_client::ledger::keys::Keypair;
@@ -46,7 +46,9 @@ fn genesis() -> Genesis {
         authorities: vec![authority(1), authority(2)],
         organisations: vec![GenesisMember { name, owner_key: key(3), signing_key: key(3) }],
         publishers: Vec::new(),
+        auditors: Vec::new(),
         currencies: vec![GenesisCurrency { code: "EUR".into(), issuer: "maker".into() }],
+        accounting: Accounting::default(),
     }
 }
 

@@ -1,32 +1,38 @@
 //! What executing orders costs, beside the physical limit that replay is held to: checking their
 //! signatures. Both run in one process over the same transactions, so that their ratio travels.
 //!
-//! `cargo bench -p tests` prints both times for one whole order: five transactions, from
-//! placed to settled, with two inputs, a product and a waste lot.
+//! `cargo bench -p tests --bench execution` prints both times for one whole order: five transactions,
+//! from placed to settled, with two inputs, a product and a waste lot; then both for a completion with
+//! three inputs, two activities and two outputs, and their ratio; and the longest of the commits that
+//! work off the restatement of a source with 100,000 lots downstream.
 #![expect(clippy::unwrap_used, reason = "a benchmark ends where something is missing")]
+#![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use kerbholz_client::ledger::execute::{self, Commit, Item, execute};
 use kerbholz_client::ledger::factor::{Factor, FactorRef, Impact, Quality, Standing};
 use kerbholz_client::ledger::footprint::{Dimension, DimensionSet, GwpSet};
 use kerbholz_client::ledger::genesis::{
-    GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisMember,
+    Accounting, GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisMember,
 };
 use kerbholz_client::ledger::id::{FactorSetId, LotId, MemberId, NetworkId, OrderId};
 use kerbholz_client::ledger::keys::Keypair;
 use kerbholz_client::ledger::memory::Memory;
 use kerbholz_client::ledger::operation::{
     DeclaredFootprint, Enrolled, Enrolment, FactorPublication, KEY_PROOF_DOMAIN, LotDeclaration,
-    MoneyIssue, Operation, OrderStep, key_proof_message,
+    LotTransfer, MoneyIssue, Operation, OrderStep, Portion, key_proof_message,
 };
 use kerbholz_client::ledger::quantity::{
     CommitIndex, Milligrams, Milliseconds, Minor, Quantity, Timestamp, Unit,
 };
+use kerbholz_client::ledger::restatement::{Correction, Restatement, Source};
 use kerbholz_client::ledger::transaction::{
-    Envelope, TRANSACTION_VERSION, Transaction, UnverifiedTransaction,
+    Envelope, OPERATIONS_MAX, TRANSACTION_VERSION, Transaction, UnverifiedTransaction,
 };
+use kerbholz_client::ledger::transformation::Activity;
 use kerbholz_client::order::{Order, Work, grams, pieces, watt_hours};
 use kerbholz_client::session::now;
+use std::time::{Duration, Instant};
 
 /// Orders in one measured commit.
 const ORDERS: usize = 100;
@@ -85,7 +91,9 @@ impl World {
             authorities: vec![GenesisAuthority { name: "one".into(), key: key("one").public() }],
             organisations: vec![member("bank"), member("maker")],
             publishers: vec![member("agency")],
+            auditors: Vec::new(),
             currencies: vec![GenesisCurrency { code: "EUR".into(), issuer: "bank".into() }],
+            accounting: Accounting::default(),
         };
         let mut state = Memory::default();
         state.apply(&execute::genesis(&genesis).unwrap().writes);
@@ -104,7 +112,10 @@ impl World {
         let (press, printer) = (enrol("bank", "press"), enrol("maker", "printer"));
         let money =
             MoneyIssue { currency: "EUR".into(), to: id("bank"), amount: Minor::new(1 << 40) };
-        let factors = vec![factor("energy", Unit::Joule), factor("powder", Unit::Milligram)];
+        let mut better = factor("better powder", Unit::Milligram);
+        better.impacts[1].value *= 2;
+        let factors =
+            vec![better, factor("energy", Unit::Joule), factor("powder", Unit::Milligram)];
         let set = FactorPublication { name: "set".into(), version: 1, factors };
         world.apply("bank", vec![press, Operation::IssueMoney(money)]);
         world.apply("maker", vec![printer]);
@@ -148,11 +159,29 @@ impl World {
 
     fn apply(&mut self, by: &str, operations: Vec<Operation>) -> Transaction {
         let transaction = self.sign(by, operations);
-        let effects = execute(&self.next(std::slice::from_ref(&transaction)), &self.state).unwrap();
+        self.commit(&transaction);
+        transaction
+    }
+
+    fn commit(&mut self, transaction: &Transaction) {
+        let effects = execute(&self.next(std::slice::from_ref(transaction)), &self.state).unwrap();
         assert_eq!(effects.executed[0].result, Ok(()));
         self.state.apply(&effects.writes);
         self.commit += 1;
-        transaction
+    }
+
+    /// A lot of the printer's, in milligrams.
+    fn declare(&mut self, code: &str, quantity: Quantity) -> LotId {
+        let set = FactorSetId::of(id("agency"), "set", 1);
+        let declaration = LotDeclaration {
+            product: code.to_owned(),
+            quantity,
+            mass: Milligrams::new(quantity.amount),
+            footprint: DeclaredFootprint::Factor(FactorRef { set, code: code.into() }),
+            evidence: None,
+        };
+        let declared = self.apply("printer", vec![Operation::DeclareLot(declaration)]);
+        LotId::of(declared.id(), 0, 0)
     }
 
     /// The five transactions of one order.
@@ -175,6 +204,97 @@ impl World {
             self.sign("press", vec![Operation::ConfirmOrder(step)]),
         ]
     }
+}
+
+/// The shorter of many runs: what else the machine does only makes runs longer.
+fn shortest(runs: usize, mut run: impl FnMut()) -> Duration {
+    let time = |_| {
+        let begin = Instant::now();
+        run();
+        begin.elapsed()
+    };
+    (0..runs).map(time).min().unwrap_or_default()
+}
+
+/// A completion with three inputs, two activities and two outputs, beside checking its signature.
+fn completions(_: &mut Criterion) {
+    let (mut world, [powder, energy]) = World::new();
+    let more = world.declare("powder", grams(1_000_000_000));
+    let mut completions = Vec::new();
+    for _ in 0..ORDERS {
+        let [placed, accepted, started, completed, _] = world.order([powder, energy]);
+        for transaction in [&placed, &accepted, &started] {
+            world.commit(transaction);
+        }
+        let Operation::CompleteOrder(completion) = &completed.envelope().operations[0] else {
+            unreachable!("the fourth step completes");
+        };
+        let mut completion = completion.clone();
+        let made = &mut completion.transformation;
+        made.inputs.push(Portion { lot: more, quantity: grams(20) });
+        made.outputs[0].mass = Milligrams::new(120_000);
+        for (name, code, amount) in [
+            ("melting", "energy", watt_hours(5)),
+            ("binder", "powder", Quantity::new(1_000, Unit::Milligram)),
+        ] {
+            let set = FactorSetId::of(id("agency"), "set", 1);
+            let factor = FactorRef { set, code: code.into() };
+            made.activities.push(Activity { name: name.into(), factor, amount, evidence: None });
+        }
+        completions.push(world.sign("printer", vec![Operation::CompleteOrder(completion)]));
+    }
+    let commit = world.next(&completions);
+    let effects = execute(&commit, &world.state).unwrap();
+    assert!(effects.executed.iter().all(|executed| executed.result == Ok(())));
+    let bytes: Vec<Vec<u8>> = completions.iter().map(Transaction::bytes).collect();
+    let decoded: Vec<_> =
+        bytes.iter().map(|bytes| UnverifiedTransaction::decode(bytes).unwrap()).collect();
+    let checking = shortest(50, || {
+        for one in &decoded {
+            one.clone().verify().unwrap();
+        }
+    }) / ORDERS as u32;
+    let executing = shortest(50, || drop(execute(&commit, &world.state).unwrap())) / ORDERS as u32;
+    println!(
+        "completion with 3 inputs, 2 activities, 2 outputs: {executing:?}; its signature: \
+         {checking:?}; ratio {:.2}",
+        executing.as_secs_f64() / checking.as_secs_f64()
+    );
+}
+
+/// A source whose lot went into 100,000 others is restated.
+fn restatement(_: &mut Criterion) {
+    const LOTS: u64 = 100_000;
+    let (mut world, _) = World::new();
+    let lot = world.declare("powder", Quantity::new(2 * LOTS, Unit::Milligram));
+    let part = LotTransfer {
+        portion: Portion { lot, quantity: Quantity::new(1, Unit::Milligram) },
+        to: id("printer"),
+    };
+    for taken in (0..LOTS).step_by(OPERATIONS_MAX) {
+        let count = usize::try_from(LOTS - taken).unwrap().min(OPERATIONS_MAX);
+        world.apply("printer", vec![Operation::TransferLot(part.clone()); count]);
+    }
+    let set = FactorSetId::of(id("agency"), "set", 1);
+    let correction = Correction::Factor(FactorRef { set, code: "better powder".into() });
+    let (source, reason) = (Source::Lot(lot), "better known".to_owned());
+    let restatement = Restatement { source, correction, reason, evidence: None };
+    let asked = world.sign("printer", vec![Operation::Restate(restatement)]);
+    let mut commit = world.next(std::slice::from_ref(&asked));
+    let (mut commits, mut longest) = (0, Duration::ZERO);
+    loop {
+        let begin = Instant::now();
+        let effects = execute(&commit, &world.state).unwrap();
+        longest = longest.max(begin.elapsed());
+        if effects.executed.is_empty() {
+            break;
+        }
+        commits += 1;
+        world.state.apply(&effects.writes);
+        world.commit += 1;
+        commit = world.next(&[]);
+    }
+    println!("restatement with {LOTS} lots downstream: {commits} commits, the longest {longest:?}");
 }
 
 fn whole_orders(criterion: &mut Criterion) {
@@ -205,5 +325,5 @@ fn whole_orders(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, whole_orders);
+criterion_group!(benches, completions, restatement, whole_orders);
 criterion_main!(benches);

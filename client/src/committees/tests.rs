@@ -5,7 +5,7 @@ use crate::receipt::{Receipt, ReceiptError};
 use kerbholz_consensus::{Signer, Statement, Vote};
 use kerbholz_ledger::committee::{Candidate, CommitteeChange, CommitteeVote, quorum};
 use kerbholz_ledger::execute::{self, Commit, Executed, Item};
-use kerbholz_ledger::genesis::{GENESIS_VERSION, GenesisAuthority, GenesisMember};
+use kerbholz_ledger::genesis::{Accounting, GENESIS_VERSION, GenesisAuthority, GenesisMember};
 use kerbholz_ledger::keys::Keypair;
 use kerbholz_ledger::memory::Memory;
 use kerbholz_ledger::operation::Operation;
@@ -42,7 +42,9 @@ fn genesis(authorities: &[&str]) -> Genesis {
             signing_key: key,
         }],
         publishers: vec![],
+        auditors: Vec::new(),
         currencies: vec![],
+        accounting: Accounting::default(),
     }
 }
 

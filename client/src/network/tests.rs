@@ -1,7 +1,7 @@
 //! Whom a folder says to talk to.
 
 use super::*;
-use kerbholz_ledger::genesis::{GENESIS_VERSION, GenesisAuthority, GenesisMember};
+use kerbholz_ledger::genesis::{Accounting, GENESIS_VERSION, GenesisAuthority, GenesisMember};
 use kerbholz_ledger::quantity::{CommitIndex, Epoch, Timestamp};
 use std::fs;
 
@@ -25,7 +25,9 @@ fn folder() -> tempfile::TempDir {
             signing_key: key("c"),
         }],
         publishers: vec![],
+        auditors: Vec::new(),
         currencies: vec![],
+        accounting: Accounting::default(),
     };
     let folder = tempfile::tempdir().unwrap();
     let json = serde_json::to_string(&genesis).unwrap();

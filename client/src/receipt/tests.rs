@@ -3,7 +3,9 @@
 use super::*;
 use kerbholz_consensus::{CommitDigest, Signer, Statement, Vote};
 use kerbholz_ledger::execute::{self, Commit, Item};
-use kerbholz_ledger::genesis::{GENESIS_VERSION, GenesisAuthority, GenesisCurrency, GenesisMember};
+use kerbholz_ledger::genesis::{
+    Accounting, GENESIS_VERSION, GenesisAuthority, GenesisCurrency, GenesisMember,
+};
 use kerbholz_ledger::id::MemberId;
 use kerbholz_ledger::keys::Keypair;
 use kerbholz_ledger::memory::Memory;
@@ -31,7 +33,9 @@ fn genesis() -> Genesis {
         authorities: vec![GenesisAuthority { name: "one".into(), key: key(&AUTHORITY_SEED) }],
         organisations: vec![bank],
         publishers: vec![],
+        auditors: Vec::new(),
         currencies: vec![GenesisCurrency { code: "EUR".into(), issuer: "bank".into() }],
+        accounting: Accounting::default(),
     }
 }
 

@@ -1,7 +1,9 @@
 //! A session without a network: what it signs.
 
 use super::*;
-use kerbholz_ledger::genesis::{GENESIS_VERSION, Genesis, GenesisAuthority, GenesisMember};
+use kerbholz_ledger::genesis::{
+    Accounting, GENESIS_VERSION, Genesis, GenesisAuthority, GenesisMember,
+};
 use kerbholz_ledger::id::OrderId;
 use kerbholz_ledger::operation::OrderStep;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +21,9 @@ fn network() -> Network {
             signing_key: key(2),
         }],
         publishers: Vec::new(),
+        auditors: Vec::new(),
         currencies: Vec::new(),
+        accounting: Accounting::default(),
     };
     let address = "/ip4/127.0.0.1/tcp/9".parse().unwrap();
     Network::new(genesis, BTreeMap::from([("authority".into(), vec![address])])).unwrap()

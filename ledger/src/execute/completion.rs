@@ -1,14 +1,15 @@
 //! How an order comes to its end: completion, confirmation, settlement, expiry.
 
+use super::limits;
 use super::orders::{Party, check_step, end, move_to};
 use super::transformations::{self, Draft, apply_draft};
 use super::work::{Checked, Signer, Work, ensure};
 use crate::footprint::{Dimension, DimensionSet, Overflow, mul_div_floor};
-use crate::id::{LotId, OrderId};
+use crate::id::OrderId;
 use crate::order::{FailureBearer, OrderState, OrderTerms};
 use crate::quantity::Minor;
 use crate::rejection::Code;
-use crate::rows::{CompletedOrder, OrderRow};
+use crate::rows::{CompletedOrder, OrderRow, Table, key};
 use crate::transformation::{Completion, Outcome, OutputRole};
 use alloc::vec::Vec;
 use ethnum::I256;
@@ -27,7 +28,9 @@ pub(super) fn complete(
     let tolerance = transformation.mass_tolerance_ppm.min(order.terms.mass_tolerance_ppm);
     let mut draft = transformations::check(work, signer.id, transformation, Some(id), tolerance)?;
     let amount = check_outcome(&order.terms, completion)?;
-    check_footprint(&order.terms, completion, &draft, amount)?;
+    let climate = climate_of_products(completion, &draft)?;
+    check_footprint(&order.terms, &draft, amount, climate)?;
+    let judgement = limits::judge(work, signer, &order, completion, &draft, amount)?;
 
     let failed = completion.outcome == Outcome::Failed;
     for (lot, output) in draft.outputs.iter_mut().zip(&transformation.outputs) {
@@ -40,6 +43,11 @@ pub(super) fn complete(
     }
     let footprint = draft.total.clone();
     let lots = apply_draft(work, signer.id, transformation, Some(id), draft)?;
+    order.flags = judgement.count(work);
+    if !order.flags.is_empty() {
+        let organisation = signer.row.organisation;
+        work.state.mark(key(Table::Flagged, &[organisation.as_bytes(), id.as_bytes()]));
+    }
     let roles = transformation.outputs.iter().map(|output| output.role);
     let products = lots.into_iter().zip(roles);
     let products = products.filter(|(_, role)| *role == OutputRole::Product);
@@ -48,6 +56,7 @@ pub(super) fn complete(
         transformation: work.moment.transformation(),
         amount,
         footprint,
+        climate,
         products: products.map(|(lot, _)| lot).collect(),
     });
     if failed {
@@ -77,21 +86,8 @@ fn check_outcome(terms: &OrderTerms, completion: &Completion) -> Checked<u64> {
     Ok(made)
 }
 
-/// No order closes without its footprint, however it ends; the cap is for products, in proportion.
-/// What a cap or a price is put on must be declared: nothing said is not nothing emitted.
-fn check_footprint(
-    terms: &OrderTerms,
-    completion: &Completion,
-    draft: &Draft,
-    amount: u64,
-) -> Checked<()> {
-    let compared = amount > 0 && (terms.climate_cap.is_some() || terms.carbon_price.is_some());
-    let climate: &[Dimension] = if compared { &[Dimension::Climate] } else { &[] };
-    let required = terms.required.union(DimensionSet::of(climate));
-    let missing = draft.total.undeclared.intersection(required);
-    ensure(missing.is_empty(), Code::MissingDimension)?;
-    let Some(cap) = terms.climate_cap else { return Ok(()) };
-    let cap = mul_div_floor(cap, amount, terms.quantity.amount)?;
+/// The climate footprint of everything that was made for the buyer.
+fn climate_of_products(completion: &Completion, draft: &Draft) -> Checked<i128> {
     let mut climate = 0_i128;
     for (lot, output) in draft.outputs.iter().zip(&completion.transformation.outputs) {
         if output.role == OutputRole::Product {
@@ -99,6 +95,19 @@ fn check_footprint(
             climate = climate.checked_add(share).ok_or(Overflow)?;
         }
     }
+    Ok(climate)
+}
+
+/// No order closes without its footprint, however it ends; the cap is for products, in proportion.
+/// What a cap or a price is put on must be declared: nothing said is not nothing emitted.
+fn check_footprint(terms: &OrderTerms, draft: &Draft, amount: u64, climate: i128) -> Checked<()> {
+    let compared = amount > 0 && (terms.climate_cap.is_some() || terms.carbon_price.is_some());
+    let judged: &[Dimension] = if compared { &[Dimension::Climate] } else { &[] };
+    let required = terms.required.union(DimensionSet::of(judged));
+    let missing = draft.total.undeclared.intersection(required);
+    ensure(missing.is_empty(), Code::MissingDimension)?;
+    let Some(cap) = terms.climate_cap else { return Ok(()) };
+    let cap = mul_div_floor(cap, amount, terms.quantity.amount)?;
     ensure(climate <= cap, Code::CapExceeded)
 }
 
@@ -116,17 +125,12 @@ pub(super) fn pass_deadline(work: &mut Work<'_>, id: OrderId) -> Checked<()> {
     }
 }
 
-/// Lots and money change hands.
+/// Lots and money change hands, by the footprint that was delivered: a restatement since then
+/// changes no price.
 fn settle(work: &mut Work<'_>, id: OrderId, mut order: OrderRow) -> Checked<()> {
-    let (amount, products): (u64, Vec<LotId>) = match &order.completed {
-        Some(completed) => (completed.amount, completed.products.clone()),
-        None => (0, Vec::new()),
-    };
-    let mut climate = 0_i128;
-    for product in &products {
-        let share = work.lot(*product)?.footprint.get(Dimension::Climate);
-        climate = climate.checked_add(share).ok_or(Overflow)?;
-    }
+    let completed = order.completed.as_ref();
+    let (amount, climate) = completed.map_or((0, 0), |made| (made.amount, made.climate));
+    let products = completed.map_or_else(Vec::new, |made| made.products.clone());
     let due = price_due(&order.terms, amount, climate)?;
 
     for product in products {

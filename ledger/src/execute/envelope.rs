@@ -3,7 +3,8 @@
 
 use super::work::{Checked, Signatory, Work, ensure};
 use super::{
-    completion, factors, governance, lots, members, money, orders, sources, transformations,
+    avoided, completion, factors, governance, limits, lots, members, money, orders, restatements,
+    sources, transformations,
 };
 use crate::operation::Operation;
 use crate::rejection::Code;
@@ -57,6 +58,10 @@ pub(super) fn apply(
         Operation::StartOrder(step) => orders::start(work, signer, step.order),
         Operation::CompleteOrder(completion) => completion::complete(work, signer, completion),
         Operation::ConfirmOrder(step) => completion::confirm(work, signer, step.order),
+        Operation::Restate(restatement) => restatements::restate(work, signer, restatement),
+        Operation::DecideRestatement(decision) => restatements::decide(work, signer, decision),
+        Operation::RecordAvoided(burden) => avoided::record(work, signer, burden),
+        Operation::SetLimits(list) => limits::set(work, signer, list),
         Operation::VoteCommittee(_) => Err(Code::WrongSigner.into()),
     }
 }

@@ -13,6 +13,14 @@ const REGION_MAX: usize = 64;
 const SOURCE_MAX: usize = 512;
 const LICENCE_MAX: usize = 128;
 
+/// Climate and its parts.
+const CLIMATE: [Dimension; 4] = [
+    Dimension::Climate,
+    Dimension::ClimateFossil,
+    Dimension::ClimateLandUse,
+    Dimension::ClimateAircraft,
+];
+
 pub(super) fn publish(
     work: &mut Work<'_>,
     signer: &Signer,
@@ -26,6 +34,7 @@ pub(super) fn publish(
     let set_key = key(Table::FactorSet, &[set.as_bytes()]);
     ensure(work.state.get(&set_key)?.is_none(), Code::FactorSetExists)?;
     for factor in &publication.factors {
+        ensure(!is_offset(|dimension| impact(factor, dimension)), Code::OffsetAsReduction)?;
         ensure(is_consistent(factor), Code::FactorInvalid)?;
     }
 
@@ -42,11 +51,19 @@ pub(super) fn publish(
     Ok(())
 }
 
+fn impact(factor: &Factor, dimension: Dimension) -> i128 {
+    let impact = factor.impacts.iter().find(|impact| impact.dimension == dimension);
+    impact.map_or(0, |impact| impact.value)
+}
+
+/// Whether figures claim to take from the climate: an offset or an avoided burden, which is recorded
+/// beside a footprint and never as a part of it.
+pub(super) fn is_offset(value: impl Fn(Dimension) -> i128) -> bool {
+    CLIMATE.iter().any(|dimension| value(*dimension) < 0)
+}
+
 fn is_consistent(factor: &Factor) -> bool {
-    let value = |dimension| {
-        let impact = factor.impacts.iter().find(|impact| impact.dimension == dimension);
-        impact.map_or(0, |impact| impact.value)
-    };
+    let value = |dimension| impact(factor, dimension);
     (1..=CODE_MAX).contains(&factor.code.len())
         && factor.region.len() <= REGION_MAX
         && factor.source.len() <= SOURCE_MAX
@@ -59,14 +76,14 @@ fn is_consistent(factor: &Factor) -> bool {
 
 /// What factors and imported footprints have in common: only what is declared has a value, nothing
 /// is negative but the biogenic uptake (which is never positive), the parts of climate do not exceed
-/// it, ratings are from 1 to 5, and what the ledger derives itself is left to it.
+/// it, ratings are from 1 to 5 or missing (0), and what the ledger derives itself is left to it.
 pub(super) fn are_plausible(
     declared: DimensionSet,
     quality: Quality,
     value: impl Fn(Dimension) -> i128,
 ) -> bool {
-    let parts = [Dimension::ClimateFossil, Dimension::ClimateLandUse, Dimension::ClimateAircraft];
-    let sum = parts.iter().try_fold(0_i128, |sum, part| sum.checked_add(value(*part)));
+    let mut parts = CLIMATE.iter().filter(|dimension| **dimension != Dimension::Climate);
+    let sum = parts.try_fold(0_i128, |sum, part| sum.checked_add(value(*part)));
     let ratings = [quality.technology, quality.geography, quality.time];
     let sign_holds = |dimension: Dimension| match dimension {
         Dimension::BiogenicUptake => value(dimension) <= 0,
@@ -79,5 +96,5 @@ pub(super) fn are_plausible(
         && Dimension::ALL.iter().all(|dimension| settable(dimension) || value(*dimension) == 0)
         && Dimension::ALL.iter().all(|dimension| sign_holds(*dimension))
         && sum.is_some_and(|sum| sum <= value(Dimension::Climate))
-        && ratings.iter().all(|rating| (1..=5).contains(rating))
+        && ratings.iter().all(|rating| *rating <= 5)
 }

@@ -3,7 +3,7 @@
 use super::Effects;
 use super::members::member_keys;
 use super::overlay::Overlay;
-use super::run::state_digest;
+use super::run::{effects_digest, state_digest};
 use crate::codec;
 use crate::footprint::Footprint;
 use crate::genesis::{Genesis, GenesisMember};
@@ -13,6 +13,7 @@ use crate::memory::Memory;
 use crate::quantity::{CommitIndex, Epoch, Minor};
 use crate::rows::{
     CurrencyRow, LedgerRow, MemberKind, MemberRow, ReadError, Table, Write, committee_key, key,
+    limits_key,
 };
 use alloc::vec::Vec;
 
@@ -27,6 +28,7 @@ pub fn genesis(genesis: &Genesis) -> Result<Effects, ReadError> {
     for (kind, members) in [
         (MemberKind::Organisation, &genesis.organisations),
         (MemberKind::Publisher, &genesis.publishers),
+        (MemberKind::Auditor, &genesis.auditors),
     ] {
         for member in members {
             put_member(&mut state, kind, member);
@@ -44,6 +46,10 @@ pub fn genesis(genesis: &Genesis) -> Result<Effects, ReadError> {
             redeemed: Minor::ZERO,
         };
         state.put(key(Table::Currency, &[currency.code.as_bytes()]), &row);
+    }
+    state.put(key(Table::Accounting, &[]), &genesis.accounting);
+    if !genesis.accounting.limits.is_empty() {
+        state.put(limits_key(None), &genesis.accounting.limits);
     }
     state.put(committee_key(Epoch::ZERO), &genesis.committee());
     Ok(effects(genesis, state.into_writes()))
@@ -77,10 +83,12 @@ fn effects(genesis: &Genesis, mut writes: Vec<Write>) -> Effects {
         epoch: Epoch::ZERO,
         log_leaves: 0,
         log_root: log::empty_root(),
-        state_digest: state_digest(before, commit, time, &writes),
+        state_digest: state_digest(before, commit, time, &[effects_digest(&writes)]),
         sources: Footprint::ZERO,
         stock: Footprint::ZERO,
         sinks: Footprint::ZERO,
+        in_transit: Footprint::ZERO,
+        sequence: 0,
     };
     let row = Write { key: key(Table::Ledger, &[]), value: Some(codec::encode(&ledger)) };
     // Table 1 is the lowest: the ledger row comes first.

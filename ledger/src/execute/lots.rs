@@ -2,13 +2,15 @@
 //! the same function.
 
 use super::EventBody;
-use super::work::{Checked, Signer, Work, ensure, lot_key};
+use super::work::{Checked, Moment, Signer, Work, add, ensure, lot_key, subtract};
 use crate::footprint::{Footprint, Overflow};
 use crate::id::{LotId, MemberId, OrderId};
 use crate::operation::{LotSink, LotTransfer, Portion};
 use crate::quantity::{Milligrams, Quantity, Unit};
 use crate::rejection::Code;
-use crate::rows::{LotRow, MemberKind, Origin, SinkRow, Table, Taken, key};
+use crate::rows::{
+    LotRow, MemberKind, Origin, SinkRow, Table, Taken, UseRow, UsedBy, key, sink_key, use_key,
+};
 use alloc::{collections::BTreeSet, string::String, vec::Vec};
 
 /// Who may own lots that they did not make, and pass them on.
@@ -66,13 +68,41 @@ impl Work<'_> {
     }
 
     /// Takes what was checked. Where it goes is for the caller to book.
-    pub(super) fn take(&mut self, take: Take) -> Taken {
-        let lot = take.taken.portion.lot;
-        if take.rest.quantity.amount == 0 {
-            self.state.remove(owner_key(take.rest.owner, lot));
+    pub(super) fn take(&mut self, take: Take, by: UsedBy) -> Checked<Taken> {
+        let Take { mut rest, taken } = take;
+        let lot = taken.portion.lot;
+        if rest.uses == 0 {
+            let whole = rest.footprint.checked_add(&taken.footprint)?;
+            self.state.put(key(Table::Whole, &[lot.as_bytes()]), &whole);
         }
-        self.state.put(lot_key(lot), &take.rest);
-        take.taken
+        let amount = taken.portion.quantity.amount;
+        self.state.put(use_key(lot, rest.uses), &UseRow { amount, by });
+        rest.uses = rest.uses.checked_add(1).ok_or(Overflow)?;
+        if rest.quantity.amount == 0 {
+            self.state.remove(owner_key(rest.owner, lot));
+        }
+        self.state.put(lot_key(lot), &rest);
+        Ok(taken)
+    }
+
+    /// Takes what was checked as a lot of its own, at this place among the operation's outputs.
+    pub(super) fn take_part(
+        &mut self,
+        take: Take,
+        owner: MemberId,
+        held_for: Option<OrderId>,
+        output: usize,
+    ) -> Checked<LotId> {
+        let lot = self.moment.lot(output);
+        let sequence = self.next_sequence(1)?;
+        let taken = self.take(take, UsedBy::Part { lot, sequence })?;
+        let origin = Origin::Part { lot: taken.portion.lot };
+        let thing = (taken.product, taken.portion.quantity, taken.mass);
+        let mut part = self.new_lot(owner, thing, taken.footprint, origin);
+        part.sequence = sequence;
+        part.held_for = held_for;
+        self.put_lot(lot, &part);
+        Ok(lot)
     }
 
     /// Puts a new lot, or one that changed its owner. Where it comes from is for the caller to book.
@@ -94,7 +124,8 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The lot that the current operation makes at `output`; nothing in it yet but its identity.
+    /// The lot that the current operation makes at `output`; its place in the order of flows is
+    /// for the caller to give.
     pub(super) fn new_lot(
         &self,
         owner: MemberId,
@@ -107,23 +138,16 @@ impl Work<'_> {
             quantity,
             original: quantity.amount,
             mass,
+            original_mass: mass,
             owner,
             held_for: None,
             footprint,
             origin,
             transaction: self.moment.transaction,
             created_at: self.moment.time,
+            sequence: 0,
+            uses: 0,
         }
-    }
-
-    /// The lot that a taken part becomes.
-    pub(super) fn part(&self, owner: MemberId, taken: &Taken) -> LotRow {
-        self.new_lot(
-            owner,
-            (taken.product.clone(), taken.portion.quantity, taken.mass),
-            taken.footprint.clone(),
-            Origin::Part { lot: taken.portion.lot },
-        )
     }
 }
 
@@ -156,9 +180,7 @@ pub(super) fn transfer(
     work.active(transfer.to, OWNERS)?;
     let take = work.check_take(signer.id, transfer.portion, None)?;
 
-    let taken = work.take(take);
-    let part = work.part(transfer.to, &taken);
-    work.put_lot(work.moment.lot(0), &part);
+    work.take_part(take, transfer.to, None, 0)?;
     Ok(())
 }
 
@@ -166,9 +188,10 @@ pub(super) fn sink(work: &mut Work<'_>, signer: &Signer, sink: &LotSink) -> Chec
     signer.require(OWNERS)?;
     let take = work.check_take(signer.id, sink.portion, None)?;
 
-    let taken = work.take(take);
-    work.totals.stock = work.totals.stock.checked_sub(&taken.footprint)?;
-    work.totals.sinks = work.totals.sinks.checked_add(&taken.footprint)?;
+    let Moment { transaction, operation, time, .. } = work.moment;
+    let taken = work.take(take, UsedBy::Sink { transaction, operation })?;
+    subtract(&mut work.totals.stock, &taken.footprint)?;
+    add(&mut work.totals.sinks, &taken.footprint)?;
     let Quantity { amount, unit } = taken.portion.quantity;
     let amount = u128::from(amount);
     work.change_product(&taken.product, unit, |row| {
@@ -176,11 +199,8 @@ pub(super) fn sink(work: &mut Work<'_>, signer: &Signer, sink: &LotSink) -> Chec
         row.booked_out = row.booked_out.checked_add(amount)?;
         Some(())
     })?;
-    let moment = work.moment;
     let lot = sink.portion.lot;
-    let parts =
-        [lot.as_bytes().as_slice(), moment.transaction.as_bytes(), &moment.operation.to_be_bytes()];
-    let row = SinkRow { machine: signer.id, kind: sink.kind, taken, time: moment.time };
-    work.state.put(key(Table::Sink, &parts), &row);
+    let row = SinkRow { machine: signer.id, kind: sink.kind, taken, time };
+    work.state.put(sink_key(lot, transaction, operation), &row);
     Ok(())
 }

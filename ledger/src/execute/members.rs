@@ -29,6 +29,7 @@ pub(super) fn enrol(work: &mut Work<'_>, signer: &Signer, enrolment: &Enrolment)
                 read_until: Timestamp::ZERO,
                 readings: 0,
                 resets: 0,
+                overflows: 0,
             };
             work.state.put(key(Table::Meter, &[id.as_bytes()]), &row);
             MemberKind::Meter
@@ -58,6 +59,8 @@ fn check_enrolment(work: &Work<'_>, signer: &Signer, enrolment: &Enrolment) -> C
         Enrolled::Meter(meter) => {
             ensure_text(&meter.product, NAME_MAX)?;
             ensure_text(&meter.factor_code, NAME_MAX)?;
+            let within = meter.register_end.is_none_or(|end| meter.register < end);
+            ensure(within, Code::FieldInvalid)?;
             Some((work.member(meter.host)?, meter.host))
         }
     };

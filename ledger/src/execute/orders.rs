@@ -25,12 +25,7 @@ pub(super) fn place(work: &mut Work<'_>, signer: &Signer, terms: &OrderTerms) ->
     let id = work.moment.order();
     let mut lots = Vec::with_capacity(provided.len());
     for (index, take) in provided.into_iter().enumerate() {
-        let taken = work.take(take);
-        let mut part = work.part(signer.id, &taken);
-        part.held_for = Some(id);
-        let lot = work.moment.lot(index);
-        work.put_lot(lot, &part);
-        lots.push(lot);
+        lots.push(work.take_part(take, signer.id, Some(id), index)?);
     }
     for member in [signer.id, terms.provider] {
         work.state.mark(key(Table::OrderByMember, &[member.as_bytes(), id.as_bytes()]));
@@ -48,6 +43,7 @@ pub(super) fn place(work: &mut Work<'_>, signer: &Signer, terms: &OrderTerms) ->
         deadline: None,
         provided: lots,
         completed: None,
+        flags: Vec::new(),
         paid: None,
     };
     move_to(work, id, &mut order, OrderState::Placed, Some(terms.accept_by));

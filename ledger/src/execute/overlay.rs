@@ -56,11 +56,25 @@ impl Read for Overlay<'_> {
         }
     }
 
+    fn view(&self, key: &[u8], see: &mut dyn FnMut(Option<&[u8]>)) -> Result<(), ReadError> {
+        match self.writes.get(key) {
+            Some(value) => see(value.as_deref()),
+            None => self.base.view(key, see)?,
+        }
+        Ok(())
+    }
+
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Row>, ReadError> {
+        // With `limit` changed rows that are there, nothing behind the last of them is asked for.
+        let mut there = 0;
         let changed: Vec<_> = self
             .writes
             .range(prefix.max(from).to_vec()..)
-            .take_while(|(key, _)| key.starts_with(prefix))
+            .take_while(|(key, value)| {
+                let wanted = there < limit && key.starts_with(prefix);
+                there += usize::from(value.is_some());
+                wanted
+            })
             .collect();
         let removed = changed.iter().filter(|(_, value)| value.is_none()).count();
         let below = self.base.scan(prefix, from, limit.saturating_add(removed))?;
@@ -110,6 +124,9 @@ mod tests {
             prop_assert_eq!(left, right);
             for change in below.iter().chain(&on_top) {
                 prop_assert_eq!(overlay.get(&change.key), applied.get(&change.key));
+                let mut seen = None;
+                overlay.view(&change.key, &mut |value| seen = value.map(<[u8]>::to_vec)).expect("view");
+                prop_assert_eq!(Ok(seen), applied.get(&change.key));
             }
             state.apply(&overlay.into_writes());
             prop_assert_eq!(state, applied);

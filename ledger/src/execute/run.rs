@@ -1,6 +1,8 @@
-//! Going through a commit: deadlines first, then the transactions in order, then the log.
+//! Going through a commit: deadlines first, then the transactions in order, then steps of
+//! restatements, then the log.
 
 use super::overlay::Overlay;
+use super::wave::{self, RESTATEMENT_STEPS_MAX};
 use super::work::{Checked, Moment, Refusal, Totals, Work};
 use super::{Commit, Effects, Event, EventBody, Executed, Item, completion, envelope, orders};
 use crate::codec;
@@ -23,6 +25,15 @@ pub const DEADLINES_MAX: usize = 64;
 /// [`ReadError`] when the storage fails, or the commit does not follow the state's last one; a
 /// refusal of a transaction is not an error but recorded.
 pub fn execute(commit: &Commit, state: &dyn Read) -> Result<Effects, ReadError> {
+    execute_with(commit, state, RESTATEMENT_STEPS_MAX)
+}
+
+/// Executes a commit with so many steps of restatements.
+pub(crate) fn execute_with(
+    commit: &Commit,
+    state: &dyn Read,
+    steps: usize,
+) -> Result<Effects, ReadError> {
     let mut run = Run::begin(commit, state)?;
     for (deadline, order) in orders::due(&run.state, run.ledger.time, DEADLINES_MAX)? {
         run.pass_deadline(deadline, order)?;
@@ -30,30 +41,40 @@ pub fn execute(commit: &Commit, state: &dyn Read) -> Result<Effects, ReadError> 
     for item in &commit.items {
         run.item(item)?;
     }
+    run.restate(steps)?;
     run.finish()
 }
 
 /// What an [`Executed`] entry stands for: BLAKE3 over its encoded writes.
 pub fn effects_digest(writes: &[Write]) -> Digest {
-    Digest::new(hash("kerbholz/effects", &[&codec::encode(&writes)]))
+    let value = |write: &Write| write.value.as_ref().map_or(0, Vec::len);
+    // Lengths take at most nine bytes.
+    let bytes = writes.iter().map(|write| write.key.len() + value(write) + 20).sum();
+    Digest::new(hash("kerbholz/effects", &[&codec::encode_about(&writes, bytes)]))
 }
 
-/// The chain over write sets: the digest before, the commit and its writes but the ledger row.
+/// The chain over effects: the digest before, the commit, and the effects of all that was executed
+/// in it, in order.
 pub(super) fn state_digest(
     before: Digest,
     commit: CommitIndex,
     time: Timestamp,
-    writes: &[Write],
+    effects: &[Digest],
 ) -> Digest {
     let (commit, time) = (commit.get().to_le_bytes(), time.get().to_le_bytes());
-    let writes = codec::encode(&writes);
-    Digest::new(hash("kerbholz/state", &[before.as_bytes(), &commit, &time, &writes]))
+    let effects: Vec<u8> = effects.iter().flat_map(Digest::as_bytes).copied().collect();
+    Digest::new(hash("kerbholz/state", &[before.as_bytes(), &commit, &time, &effects]))
 }
 
 /// The id under which a passed deadline stands in the log.
 fn deadline_id(order: OrderId, deadline: Timestamp) -> TransactionId {
     let deadline = deadline.get().to_be_bytes();
     TransactionId::new(hash("kerbholz/deadline", &[order.as_bytes(), &deadline]))
+}
+
+/// The id under which a commit's steps of restatements stand in the log.
+fn restating_id(commit: CommitIndex) -> TransactionId {
+    TransactionId::new(hash("kerbholz/restating", &[&commit.get().to_be_bytes()]))
 }
 
 fn transaction_key(id: TransactionId) -> Vec<u8> {
@@ -66,6 +87,8 @@ struct Run<'a> {
     ledger: LedgerRow,
     executed: Vec<Executed>,
     leaves: Vec<Digest>,
+    /// Effects digests of what was executed.
+    effects: Vec<Digest>,
     events: Vec<Event>,
     /// Decided in this commit: then it is the last of its epoch.
     next_committee: Option<CommitteeRow>,
@@ -91,8 +114,8 @@ impl<'a> Run<'a> {
         ledger.commit = commit.index;
         ledger.time = ledger.time.max(commit.time);
         let (executed, leaves, events) = (Vec::new(), Vec::new(), Vec::new());
-        let state = Overlay::new(state);
-        Ok(Self { state, ledger, executed, leaves, events, next_committee: None })
+        let (state, effects) = (Overlay::new(state), Vec::new());
+        Ok(Self { state, ledger, executed, leaves, effects, events, next_committee: None })
     }
 
     fn work(&self, transaction: TransactionId) -> Work<'_> {
@@ -123,6 +146,22 @@ impl<'a> Run<'a> {
                 let text = alloc::format!("deadline of order {order}: {rejection}");
                 Err(ReadError(text))
             }
+        }
+    }
+
+    /// Takes steps of restatements that are on their way downstream.
+    fn restate(&mut self, steps: usize) -> Result<(), ReadError> {
+        if !wave::is_waiting(&self.state)? {
+            return Ok(());
+        }
+        let id = restating_id(self.ledger.commit);
+        let mut work = self.work(id);
+        let outcome = wave::work_off(&mut work, steps);
+        match settle(work, outcome)? {
+            Ok(done) => self.record(id, Ok(done)),
+            // A difference is refused where it is booked, or nowhere: every source is bounded, and
+            // there is no time for as many as it would take for a sum not to fit.
+            Err(rejection) => Err(ReadError(alloc::format!("restating: {rejection}"))),
         }
     }
 
@@ -157,9 +196,7 @@ impl<'a> Run<'a> {
     ) -> Result<(), ReadError> {
         let (result, writes) = match outcome {
             Ok(done) => {
-                self.ledger.sources = done.totals.sources;
-                self.ledger.stock = done.totals.stock;
-                self.ledger.sinks = done.totals.sinks;
+                done.totals.store(&mut self.ledger);
                 self.next_committee = done.next_committee;
                 self.state.adopt(&done.writes);
                 for body in done.events {
@@ -175,6 +212,7 @@ impl<'a> Run<'a> {
         let row = TransactionRow { commit, time, leaf, result, effects };
         self.state.put(transaction_key(id), &row);
         self.leaves.push(log::leaf(id, &result, effects));
+        self.effects.push(effects);
         self.executed.push(Executed { id, leaf, result, writes });
         Ok(())
     }
@@ -201,7 +239,7 @@ impl<'a> Run<'a> {
         let mut writes = self.state.into_writes();
         if !self.executed.is_empty() {
             let before = ledger.state_digest;
-            ledger.state_digest = state_digest(before, ledger.commit, ledger.time, &writes);
+            ledger.state_digest = state_digest(before, ledger.commit, ledger.time, &self.effects);
         }
         let row = Write { key: key(Table::Ledger, &[]), value: Some(codec::encode(&ledger)) };
         // Table 1 is the lowest: the ledger row comes first.

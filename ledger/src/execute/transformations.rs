@@ -6,13 +6,15 @@
 
 use super::lots::{Take, ensure_mass};
 use super::sources::{apply, ensure_bounded, ensure_evidence, ensure_valid, tier};
-use super::work::{Checked, Signer, Work, ensure, ensure_text};
-use crate::factor::DERIVED_DIMENSIONS;
-use crate::footprint::{Dimension, Footprint};
+use super::work::{Checked, Signer, Work, add, ensure, ensure_text};
+use crate::footprint::Footprint;
 use crate::id::{LotId, MemberId, OrderId};
-use crate::quantity::Quantity;
+use crate::quantity::{Quantity, Timestamp};
 use crate::rejection::Code;
-use crate::rows::{BookedActivity, LotRow, MemberKind, Origin, Table, TransformationRow, key};
+use crate::rows::{
+    BookedActivity, LotRow, MADE_OF_NOTHING, MemberKind, Origin, Table, TransformationRow, UsedBy,
+    booked, key,
+};
 use crate::transformation::{Activity, FAN_MAX, OutputRole, Transformation};
 use alloc::vec::Vec;
 
@@ -26,6 +28,8 @@ pub(super) struct Draft {
     activities: Vec<BookedActivity>,
     /// What activities and waste book in.
     booked: Footprint,
+    /// The waste's mass in milligrams.
+    waste: u128,
     /// Everything that goes into the outputs.
     pub(super) total: Footprint,
     /// What comes out, owned by the machine; in the order of the transformation's outputs.
@@ -61,21 +65,17 @@ pub(super) fn check(
     }
     check_mass(&takes, transformation, mass_tolerance_ppm)?;
 
-    let mut booked = Footprint::ZERO;
-    for activity in &activities {
-        booked = booked.checked_add(&activity.footprint)?;
-    }
-    booked = booked.checked_add(&waste_of(transformation)?)?;
+    let waste = waste_of(transformation);
+    let booked = booked(activities.iter().map(|booked| &booked.footprint), waste)?;
     let mut total = booked.clone();
     for take in &takes {
         total = total.checked_add(&take.taken.footprint)?;
     }
     if takes.is_empty() && activities.is_empty() {
-        // Made of nothing: nobody has said what it cost, and not declared is not zero.
-        total.undeclared = DERIVED_DIMENSIONS.complement();
+        total.undeclared = MADE_OF_NOTHING;
     }
     let outputs = share_out(work, machine, transformation, &total)?;
-    Ok(Draft { takes, activities, booked, total, outputs })
+    Ok(Draft { takes, activities, booked, waste, total, outputs })
 }
 
 fn check_fields(work: &Work<'_>, transformation: &Transformation) -> Checked<()> {
@@ -102,14 +102,20 @@ fn check_fields(work: &Work<'_>, transformation: &Transformation) -> Checked<()>
 }
 
 fn book_activities(work: &Work<'_>, of: &Transformation) -> Checked<Vec<BookedActivity>> {
-    let book = |activity: &Activity| {
-        let factor = work.factor(&activity.factor)?;
-        let footprint = apply(&factor, activity.amount, tier(activity.evidence.as_ref()))?;
-        ensure_valid(&factor, of.from, of.to)?;
-        ensure_bounded(&footprint)?;
-        Ok(BookedActivity { activity: activity.clone(), footprint })
-    };
-    of.activities.iter().map(book).collect()
+    of.activities.iter().map(|activity| book_activity(work, activity, (of.from, of.to))).collect()
+}
+
+/// What an activity books, by a factor that holds for the whole period.
+pub(super) fn book_activity(
+    work: &Work<'_>,
+    activity: &Activity,
+    (from, to): (Timestamp, Timestamp),
+) -> Checked<BookedActivity> {
+    let factor = work.factor(&activity.factor)?;
+    let footprint = apply(&factor, activity.amount, tier(activity.evidence.as_ref()))?;
+    ensure_valid(&factor, from, to)?;
+    ensure_bounded(&footprint)?;
+    Ok(BookedActivity { activity: activity.clone(), footprint })
 }
 
 fn check_mass(takes: &[Take], transformation: &Transformation, tolerance: u32) -> Checked<()> {
@@ -121,12 +127,9 @@ fn check_mass(takes: &[Take], transformation: &Transformation, tolerance: u32) -
     ensure(difference <= mass_in * u128::from(tolerance), Code::MassImbalance)
 }
 
-fn waste_of(transformation: &Transformation) -> Checked<Footprint> {
+fn waste_of(transformation: &Transformation) -> u128 {
     let wasted = transformation.outputs.iter().filter(|output| output.role == OutputRole::Waste);
-    let mass: i128 = wasted.map(|output| i128::from(output.mass.get())).sum();
-    let mut footprint = Footprint::ZERO;
-    footprint.set(Dimension::Waste, mass);
-    Ok(footprint)
+    wasted.map(|output| u128::from(output.mass.get())).sum()
 }
 
 fn share_out(
@@ -138,10 +141,11 @@ fn share_out(
     let weights: Vec<u64> = transformation.outputs.iter().map(|output| output.weight).collect();
     ensure(weights.iter().any(|weight| *weight > 0), Code::NoAllocation)?;
     let shares = total.allocate(&weights)?;
+    let made_by = work.moment.transformation();
     let lots = transformation.outputs.iter().zip(shares).enumerate();
     let lots = lots.map(|(index, (output, footprint))| {
         let origin = Origin::Made {
-            transformation: work.moment.transformation(),
+            transformation: made_by,
             output: u32::try_from(index).unwrap_or(u32::MAX),
             role: output.role,
         };
@@ -159,9 +163,11 @@ pub(super) fn apply_draft(
     order: Option<OrderId>,
     draft: Draft,
 ) -> Checked<Vec<LotId>> {
+    let id = work.moment.transformation();
+    let sequence = work.next_sequence(1 + draft.outputs.len())?;
     let mut inputs = Vec::with_capacity(draft.takes.len());
-    for take in draft.takes {
-        let taken = work.take(take);
+    for (take, input) in draft.takes.into_iter().zip(0..) {
+        let taken = work.take(take, UsedBy::Input { transformation: id, input, sequence })?;
         let Quantity { amount, unit } = taken.portion.quantity;
         let amount = u128::from(amount);
         work.change_product(&taken.product, unit, |row| {
@@ -172,7 +178,8 @@ pub(super) fn apply_draft(
         inputs.push(taken);
     }
     let mut outputs = Vec::with_capacity(draft.outputs.len());
-    for (index, lot) in draft.outputs.iter().enumerate() {
+    for ((index, mut lot), place) in draft.outputs.into_iter().enumerate().zip(sequence + 1..) {
+        lot.sequence = place;
         let amount = u128::from(lot.quantity.amount);
         work.change_product(&lot.product, lot.quantity.unit, |row| {
             row.stock = row.stock.checked_add(amount)?;
@@ -180,26 +187,28 @@ pub(super) fn apply_draft(
             Some(())
         })?;
         let id = work.moment.lot(index);
-        work.put_lot(id, lot);
+        work.put_lot(id, &lot);
         outputs.push(id);
     }
     // What the inputs carried stays in stock, in the outputs.
-    work.totals.sources = work.totals.sources.checked_add(&draft.booked)?;
-    work.totals.stock = work.totals.stock.checked_add(&draft.booked)?;
+    add(&mut work.totals.sources, &draft.booked)?;
+    add(&mut work.totals.stock, &draft.booked)?;
     let row = TransformationRow {
         machine,
         order,
         inputs,
         activities: draft.activities,
         outputs: outputs.clone(),
+        weights: transformation.outputs.iter().map(|output| output.weight).collect(),
+        waste: draft.waste,
         allocation: transformation.allocation,
         exempted_ppm: transformation.exempted_ppm,
         from: transformation.from,
         to: transformation.to,
         evidence: transformation.evidence.clone(),
         transaction: work.moment.transaction,
+        sequence,
     };
-    let id = work.moment.transformation();
     work.state.put(key(Table::Transformation, &[id.as_bytes()]), &row);
     Ok(outputs)
 }

@@ -11,7 +11,7 @@ use crate::quantity::{CommitIndex, Epoch, Timestamp, Unit};
 use crate::rejection::Code;
 use crate::rows::{
     CommitteeRow, KeyRole, KeyRow, LedgerRow, LotRow, MemberKind, MemberRow, OrderRow, ProductRow,
-    ReadError, Table, committee_key, key, read,
+    ReadError, Table, TransformationRow, committee_key, key, read,
 };
 use crate::transaction::CLOCK_SKEW_MAX;
 use alloc::vec::Vec;
@@ -61,6 +61,9 @@ pub(super) struct Totals {
     pub(super) sources: Footprint,
     pub(super) stock: Footprint,
     pub(super) sinks: Footprint,
+    pub(super) in_transit: Footprint,
+    /// The next free place in the order of flows.
+    pub(super) sequence: u64,
 }
 
 impl Totals {
@@ -69,8 +72,31 @@ impl Totals {
             sources: ledger.sources.clone(),
             stock: ledger.stock.clone(),
             sinks: ledger.sinks.clone(),
+            in_transit: ledger.in_transit.clone(),
+            sequence: ledger.sequence,
         }
     }
+
+    /// Writes them back.
+    pub(super) fn store(self, ledger: &mut LedgerRow) {
+        ledger.sources = self.sources;
+        ledger.stock = self.stock;
+        ledger.sinks = self.sinks;
+        ledger.in_transit = self.in_transit;
+        ledger.sequence = self.sequence;
+    }
+}
+
+/// Adds to a sum.
+pub(super) fn add(sum: &mut Footprint, footprint: &Footprint) -> Checked<()> {
+    *sum = sum.checked_add(footprint)?;
+    Ok(())
+}
+
+/// Takes from a sum.
+pub(super) fn subtract(sum: &mut Footprint, footprint: &Footprint) -> Checked<()> {
+    *sum = sum.checked_sub(footprint)?;
+    Ok(())
 }
 
 /// When and by what the work is done.
@@ -216,6 +242,29 @@ impl Work<'_> {
     /// An order that must exist.
     pub(super) fn order(&self, id: OrderId) -> Checked<OrderRow> {
         Ok(read(&self.state, &order_key(id))?.ok_or(Code::UnknownOrder)?)
+    }
+
+    /// So many places in the order of flows; the first of them.
+    pub(super) fn next_sequence(&mut self, places: usize) -> Checked<u64> {
+        let first = self.totals.sequence;
+        let places = u64::try_from(places).map_err(|_| Overflow)?;
+        self.totals.sequence = first.checked_add(places).ok_or(Overflow)?;
+        Ok(first)
+    }
+
+    /// The footprint of a lot with everything that was taken of it.
+    pub(super) fn whole(&self, id: LotId, lot: &LotRow) -> Checked<Footprint> {
+        if lot.uses == 0 {
+            return Ok(lot.footprint.clone());
+        }
+        let whole = read(&self.state, &key(Table::Whole, &[id.as_bytes()]))?;
+        Ok(whole.ok_or_else(|| ReadError(alloc::format!("lot {id} was never whole")))?)
+    }
+
+    /// A transformation that must exist.
+    pub(super) fn transformation(&self, id: TransformationId) -> Checked<TransformationRow> {
+        let row = read(&self.state, &key(Table::Transformation, &[id.as_bytes()]))?;
+        Ok(row.ok_or(Code::NotASource)?)
     }
 
     /// Changes the quantities of a product.

@@ -21,7 +21,7 @@ pub struct LedgerRow {
     pub log_leaves: u64,
     /// Root of the transaction log.
     pub log_root: Digest,
-    /// Chain over the write sets of all commits.
+    /// Chain over the effects of all commits.
     pub state_digest: Digest,
     /// Everything that sources booked in.
     pub sources: Footprint,
@@ -29,6 +29,11 @@ pub struct LedgerRow {
     pub stock: Footprint,
     /// Everything that sinks booked out.
     pub sinks: Footprint,
+    /// Differences of restatements that are on their way downstream:
+    /// `sources = stock + sinks + in transit` after every commit.
+    pub in_transit: Footprint,
+    /// The next free place in the order in which footprint flows.
+    pub sequence: u64,
 }
 
 /// What became of a transaction: the first and only answer.

@@ -20,6 +20,8 @@ pub enum MemberKind {
     Meter,
     /// A publisher of factors.
     Publisher,
+    /// An auditor: countersigns restatements.
+    Auditor,
 }
 
 /// A member.
@@ -29,7 +31,7 @@ pub struct MemberRow {
     pub name: String,
     /// What it is.
     pub kind: MemberKind,
-    /// Its organisation; itself for organisations and publishers.
+    /// Its organisation; itself for organisations, publishers and auditors.
     pub organisation: MemberId,
     /// The key that changes things.
     pub owner_key: PublicKey,
@@ -75,6 +77,8 @@ pub struct MeterRow {
     pub readings: u64,
     /// Resets explained.
     pub resets: u64,
+    /// How often it was read through the end of its register.
+    pub overflows: u64,
 }
 
 /// A published version of a factor set.

@@ -2,6 +2,7 @@
 
 use crate::footprint::Footprint;
 use crate::id::{LotId, MemberId, TransactionId, TransformationId};
+use crate::limit::Flag;
 use crate::order::{OrderState, OrderTerms};
 use crate::quantity::{Minor, Timestamp};
 use crate::transformation::Outcome;
@@ -29,6 +30,8 @@ pub struct OrderRow {
     pub provided: Vec<LotId>,
     /// What was made, once completed.
     pub completed: Option<CompletedOrder>,
+    /// What everybody who looks at it is shown, for good.
+    pub flags: Vec<Flag>,
     /// What the buyer paid or owes, once the order is final.
     pub paid: Option<Minor>,
 }
@@ -42,8 +45,12 @@ pub struct CompletedOrder {
     pub transformation: TransformationId,
     /// How much of the product was made.
     pub amount: u64,
-    /// The footprint of everything that the completion put into its outputs.
+    /// The footprint of everything that the completion put into its outputs, as it was booked: no
+    /// restatement changes what was agreed and paid by it. As restated it stands with the
+    /// transformation.
     pub footprint: Footprint,
+    /// Of it the products' climate, ng CO2e: what a cap, a carbon bonus and limits are judged by.
+    pub climate: i128,
     /// The product lots for the buyer.
     pub products: Vec<LotId>,
 }

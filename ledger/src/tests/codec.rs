@@ -37,6 +37,10 @@ pub fn one_of_each() -> Vec<Operation> {
         "complete o outcome=partial in=a:1kg out=part:1pc:1kg",
         "confirm  o",
         "vote     replace=authority:new epoch=3",
+        "restate  made=a activity=2 amount=7kgm factor=haul evidence=text/plain",
+        "decide   r approve=no",
+        "avoid    lot=a evidence=text/plain",
+        "limits   product=bracket:1pc:5:refuse machine=printer:60000:6:flag organisation=60000:7:flag",
     ]
     .map(|line| table.asked(line))
     .to_vec()
@@ -97,8 +101,8 @@ fn more_bytes_than_allowed_are_not_even_looked_at() {
 #[test]
 fn a_length_that_is_not_there_reserves_nothing() {
     let mut bytes = signed();
-    // Version, network, signer and twice nine bytes of time stand before the count of operations.
-    let count = 1 + 32 + 32 + 18;
+    // Version, network and signer with their lengths, and twice nine bytes of time stand before the count of operations.
+    let count = 1 + 33 + 33 + 18;
     assert_eq!(usize::from(bytes[count]), one_of_each().len());
     for length in [u64::MAX, u64::MAX / 2, 1 << 40, 1 << 24] {
         bytes.truncate(count);

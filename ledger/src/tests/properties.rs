@@ -4,13 +4,14 @@
 
 use super::table::Table as Names;
 use super::world::*;
-use crate::execute::{Item, execute};
+use crate::execute::{Item, execute, execute_with};
 use crate::footprint::{Dimension, DimensionSet, Footprint};
-use crate::id::{LotId, MemberId, OrderId};
+use crate::id::{LotId, MemberId, OrderId, RestatementId};
 use crate::operation::*;
 use crate::order::{CarbonPrice, FailureBearer, OrderState, OrderTerms, Settlement};
 use crate::quantity::{Milligrams, Milliseconds, Minor, Quantity, Timestamp, Unit};
 use crate::query;
+use crate::restatement::{Correction, Restatement, RestatementDecision, Source};
 use crate::rows::{LotRow, MeterRow, Origin, Table, key, read};
 use crate::transaction::Transaction;
 use crate::transformation::*;
@@ -23,13 +24,13 @@ const METERS: [&str; 2] = ["meter", "gauge"];
 
 /// What somebody tries to do; the numbers choose among what there is.
 #[derive(Clone, Debug)]
-struct Try {
-    verb: u8,
-    who: u8,
-    lots: [u8; 2],
-    order: u8,
-    share: u16,
-    amount: u32,
+pub struct Try {
+    pub verb: u8,
+    pub who: u8,
+    pub lots: [u8; 2],
+    pub order: u8,
+    pub share: u16,
+    pub amount: u32,
 }
 
 fn tries(length: usize) -> impl Strategy<Value = Vec<Try>> {
@@ -46,21 +47,33 @@ fn tries(length: usize) -> impl Strategy<Value = Vec<Try>> {
 }
 
 /// What a history has brought about so far.
-struct History {
-    world: World,
-    lots: Vec<LotId>,
+pub struct History {
+    pub world: World,
+    pub lots: Vec<LotId>,
     orders: Vec<OrderId>,
+    restatements: Vec<RestatementId>,
+    /// How many of the verbs may happen: those at the end restate.
+    verbs: u8,
 }
 
+/// Every verb but those that restate.
+const BOOKING: u8 = 16;
+/// Every verb.
+pub const ALL: u8 = 21;
+
 impl History {
-    fn begin() -> Self {
-        let mut names = Names::new(World::new());
+    pub fn begin(verbs: u8, steps: usize) -> Self {
+        let mut world = World::new();
+        world.apply("agency", std::vec![second_version()]);
+        world.steps = steps;
+        let mut names = Names::new(world);
         super::table::check_in(
             &mut names,
             "issue by=bank to=rail amount=20000  -> ok
              issue by=bank to=maker amount=20000 -> ok",
         );
-        Self { world: names.world, lots: Vec::new(), orders: Vec::new() }
+        let (lots, orders, restatements) = (Vec::new(), Vec::new(), Vec::new());
+        Self { world: names.world, lots, orders, restatements, verbs }
     }
 
     fn lot(&self, choice: u8) -> Option<(LotId, LotRow)> {
@@ -90,7 +103,7 @@ impl History {
             let id = if provider { row.terms.provider } else { row.buyer };
             Some(self.name_of(id, anybody, choice))
         };
-        Some(match one.verb % 16 {
+        Some(match one.verb % self.verbs {
             0 | 1 => (anybody, declare(one)),
             2 => self.reading(one),
             3 => {
@@ -113,8 +126,45 @@ impl History {
                 _ => (party(true)?, self.complete(one, order?)?),
             },
             14 => (party(false)?, Operation::CancelOrder(step()?)),
-            _ => (party(true)?, Operation::RejectOrder(step()?)),
+            15 => (party(true)?, Operation::RejectOrder(step()?)),
+            20 => {
+                let waiting = self.restatements.iter().rev().take(2).cycle();
+                let restatement = *waiting.clone().nth(one.order.into())?;
+                let approve = one.share % 4 > 0;
+                let decision = RestatementDecision { restatement, approve };
+                ("auditor", Operation::DecideRestatement(decision))
+            }
+            _ => self.restate(one)?,
         })
+    }
+
+    /// A restatement of the source that a lot comes from, by whoever may.
+    fn restate(&self, one: &Try) -> Option<(&'static str, Operation)> {
+        let (mut id, mut row) = self.lot(one.lots[0])?;
+        while let Origin::Part { lot } = row.origin {
+            (id, row) = (lot, query::lot(&self.world.state, lot).expect("lot")?);
+        }
+        let factor =
+            |code| if one.share.is_multiple_of(2) { factor_ref(code) } else { second_ref(code) };
+        let amount = u64::from(one.amount) + 1;
+        let (source, correction) = match row.origin {
+            Origin::Made { transformation, .. } => {
+                let amount = Quantity::new(amount, Unit::KilogramMetre);
+                let correction = Correction::Amount { amount, factor: factor("haul") };
+                (Source::Activity { transformation, activity: 0 }, correction)
+            }
+            Origin::Reading { .. } => (Source::Lot(id), Correction::Factor(factor("grid"))),
+            _ => {
+                let code = ["powder", "proxy", "bare", "powder", "large"][one.who as usize % 5];
+                (Source::Lot(id), Correction::Factor(factor(code)))
+            }
+        };
+        let evidence = one.share.is_multiple_of(3).then(|| super::table::evidence("text/plain"));
+        let owner = member("printer") == row.owner || member("mill") == row.owner;
+        let by = if owner || one.order == 0 { "maker" } else { "rail" };
+        let reason = "better known".into();
+        let restatement = Restatement { source, correction, reason, evidence };
+        Some((by, Operation::Restate(restatement)))
     }
 
     /// Seven times of eight the name of that member, else anybody's.
@@ -127,14 +177,23 @@ impl History {
         let meter = METERS[usize::from(one.who) % 2];
         let row = meter_row(&self.world, meter);
         let from = row.register + u64::from(one.share == 0);
+        // The gauge's register is short: it overflows again and again.
+        let to = from + u64::from(one.amount) * 1000;
+        let end = row.kind.register_end.expect("an end");
+        let overflowed = to >= end;
         let reading = Reading {
+            meter: member(meter),
+            overflowed,
+            evidence: None,
             register_from: from,
-            register_to: from + u64::from(one.amount) * 1000,
+            register_to: if overflowed { to - end } else { to },
             from: row.read_until.max(Timestamp::new(BEGIN)),
             to: Timestamp::new(self.world.time),
             factor: factor_ref("grid"),
         };
-        (meter, Operation::SubmitReading(reading))
+        let host = ["printer", "press"][usize::from(one.who) % 2];
+        let by = if one.share.is_multiple_of(4) { host } else { meter };
+        (by, Operation::SubmitReading(reading))
     }
 
     fn transformation(&self, one: &Try, first: Portion) -> Option<Transformation> {
@@ -238,7 +297,7 @@ impl History {
     }
 
     /// Signs what is tried, unless there is nothing to try it on.
-    fn sign(&mut self, one: &Try) -> Option<Transaction> {
+    pub fn sign(&mut self, one: &Try) -> Option<Transaction> {
         let (by, operation) = self.operation(one)?;
         Some(self.world.sign(&keypair(by), std::vec![operation]))
     }
@@ -248,7 +307,7 @@ impl History {
         let Some(transaction) = self.sign(one) else { return };
         let before = rows_without(&self.world.state, BOOKKEEPING);
         let commit = self.world.next(std::vec![Item::Transaction(transaction.clone())]);
-        let again = execute(&commit, &self.world.state);
+        let again = execute_with(&commit, &self.world.state, self.world.steps);
         let effects = self.world.commit(commit.items);
         assert_eq!(Ok(&effects), again.as_ref(), "the same twice is not the same");
         let refused = effects.executed.iter().all(|executed| executed.result.is_err());
@@ -259,8 +318,11 @@ impl History {
         self.learn(&transaction);
     }
 
-    fn learn(&mut self, transaction: &Transaction) {
+    pub fn learn(&mut self, transaction: &Transaction) {
         let id = transaction.id();
+        let restatement = RestatementId::of(id, 0);
+        let row = query::restatement(&self.world.state, restatement).expect("restatement");
+        self.restatements.extend(row.map(|_| restatement));
         let lots = (0..4).map(|output| LotId::of(id, 0, output));
         let state = &self.world.state;
         self.lots.extend(lots.filter(|lot| query::lot(state, *lot).expect("lot").is_some()));
@@ -293,16 +355,19 @@ fn every_reading_is_booked_once(world: &World) {
     for name in METERS {
         let mut booked = 0;
         let mut starts = BTreeSet::new();
+        let turns = |lot: &LotRow| lot.created_at;
         for (key, value) in world.state.rows().filter(|(key, _)| key[0] == Table::Lot as u8) {
             let lot: LotRow = crate::codec::decode_trusted(value).expect("lot");
             if let Origin::Reading { meter, register_from, .. } = lot.origin
                 && meter == member(name)
             {
                 booked += lot.original;
-                assert!(starts.insert(register_from), "read twice: {key:?}");
+                assert!(starts.insert((turns(&lot), register_from)), "read twice: {key:?}");
             }
         }
-        assert_eq!(booked, meter_row(world, name).register);
+        let row = meter_row(world, name);
+        let passed = row.overflows * row.kind.register_end.expect("an end");
+        assert_eq!(booked, passed + row.register);
     }
 }
 
@@ -311,7 +376,7 @@ proptest! {
 
     #[test]
     fn whatever_is_tried_the_books_balance(tries in tries(60)) {
-        let mut history = History::begin();
+        let mut history = History::begin(ALL, 3);
         for one in &tries {
             history.go(one);
         }
@@ -325,7 +390,7 @@ proptest! {
 
     #[test]
     fn one_commit_or_many_make_the_same_state(tries in tries(40)) {
-        let mut history = History::begin();
+        let mut history = History::begin(BOOKING, 1);
         let mut signed = Vec::new();
         let begin = history.world.clone();
         for one in &tries {
@@ -410,7 +475,7 @@ fn the_random_histories_reach_what_matters() {
     let mut refusals = BTreeSet::new();
     for _ in 0..30 {
         let tries = tries(80).new_tree(&mut runner).expect("tries").current();
-        let mut history = History::begin();
+        let mut history = History::begin(ALL, 9);
         for one in &tries {
             history.go(one);
         }

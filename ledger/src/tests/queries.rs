@@ -50,7 +50,7 @@ fn who_belongs_to_whom_and_what_serves_what() {
     let of = |id| query::members_of(state, id, None, 10).expect("members").ids;
     let makers: BTreeSet<_> = of(member("maker")).into_iter().collect();
     assert_eq!(makers, expected(&["printer", "mill", "meter"]));
-    assert_eq!(query::members(state, None, 100).expect("members").ids.len(), 10);
+    assert_eq!(query::members(state, None, 100).expect("members").ids.len(), 11);
 
     let orders = |name| {
         let page = query::orders_of(state, member(name), None, 10).expect("orders");

@@ -54,7 +54,13 @@ const MEMBERS: &str = "
     enrol    y by=maker key=owner                        -> ok
     declare  a by=meter                                  -> wrong_signer
     declare  a by=maker                                  -> wrong_signer
-    reading  a by=printer from=0 to=1                    -> wrong_signer
+    reading  a by=press from=0 to=1                      -> wrong_signer
+    reading  a by=gauge of=meter from=0 to=1             -> wrong_signer
+    reading  a by=maker from=0 to=1                      -> wrong_signer
+    reading  a by=printer of=nobody from=0 to=1          -> unknown_member
+    reading  a by=printer of=mill from=0 to=1            -> wrong_kind
+    # Its host may sign for the meter.
+    reading  a by=printer from=0 to=1                    -> ok
 
     rotate   printer by=printer                          -> wrong_signer
     rotate   nobody by=maker key=owner                   -> unknown_member
@@ -102,7 +108,8 @@ const FACTORS: &str = "
     publish  by=agency wrong=twice                       -> factor_invalid
     publish  by=agency wrong=derived                     -> factor_invalid
     publish  by=agency wrong=undeclared                  -> factor_invalid
-    publish  by=agency wrong=negative                    -> factor_invalid
+    publish  by=agency wrong=negative                    -> offset_as_reduction
+    publish  by=agency wrong=below                       -> factor_invalid
     publish  by=agency wrong=uptake                      -> factor_invalid
     publish  by=agency wrong=parts                       -> factor_invalid
     publish  by=agency wrong=rating                      -> factor_invalid
@@ -121,6 +128,9 @@ const METERS: &str = "
     reading  e by=meter from=0 to=5 factor=powder            -> wrong_factor
     reading  e by=meter from=1 to=5                          -> register_gap
     reading  e by=meter from=0 to=0                          -> register_not_ahead
+    reading  e by=meter from=0 to=1000000000000              -> register_end
+    reading  e by=meter from=0 to=0 overflowed=1               -> register_end
+    reading  e by=meter from=0 to=5 evidence=long65          -> field_invalid
     reading  e by=meter from=0 to=5                          -> ok
     lot      e                                               -> 5 J of printer
     again                                                    -> nothing
@@ -136,9 +146,131 @@ const METERS: &str = "
     reset    meter by=maker from=9 to=2                      -> ok
     reading  g by=meter from=9 to=12                         -> register_gap
     reading  g by=meter from=2 to=12                         -> ok
+    # Through the end of the register, which its enrolment states.
+    reading  i by=meter from=12 to=999999999999              -> ok
+    reading  j by=meter from=999999999999 to=3               -> register_not_ahead
+    reading  j by=meter from=999999999999 to=3 overflowed=1    -> ok
+    lot      j                                               -> 4 J of printer
+    reading  k by=meter from=3 to=4 overflowed=1               -> register_end
     # The factor ends within the period.
     wait     ms=3600000000                                   -> 0 executed
-    reading  h by=meter from=12 to=13 begin=-60000           -> factor_not_valid_then
+    reading  h by=meter from=3 to=13 begin=-60000           -> factor_not_valid_then
+";
+
+const RESTATEMENTS: &str = "
+    declare  powder amount=1kg                               -> ok
+    declare  lead amount=1kg factor=proxy                    -> ok
+    declare  theirs by=press                                 -> ok
+    reading  energy by=meter from=0 to=3600000               -> ok
+    transform in=powder:100g,energy:1kWh does=haul:5kgm:haul out=x:1pc:100g as=x -> ok
+    restate  r by=meter lot=powder                           -> wrong_signer
+    restate  r by=auditor lot=powder                         -> wrong_signer
+    restate  r lot=powder reason=\"\"                        -> field_invalid
+    restate  r lot=powder reason=long257                     -> field_invalid
+    restate  r lot=powder evidence=long65                    -> field_invalid
+    restate  r lot=none                                      -> unknown_lot
+    restate  r lot=x                                         -> not_a_source
+    restate  r made=none                                     -> not_a_source
+    restate  r made=x activity=1                             -> not_a_source
+    restate  r by=mill lot=powder                            -> not_your_source
+    restate  r by=rail lot=powder                            -> not_your_source
+    restate  r by=press made=x                               -> not_your_source
+    # The machine may not correct what its meter said; the organisation may.
+    restate  r lot=energy factor=grid                        -> not_your_source
+    restate  r by=maker lot=energy factor=powder             -> wrong_factor
+    restate  r by=maker lot=energy imported=default          -> correction_invalid
+    restate  r by=maker lot=energy factor=grid               -> restatement_unchanged
+    restate  r lot=powder amount=2kg                         -> correction_invalid
+    restate  r lot=powder factor=none                        -> unknown_factor
+    restate  r lot=powder factor=grid                        -> unit_mismatch
+    restate  r lot=powder factor=old                         -> factor_not_valid_then
+    restate  r lot=powder factor=huge                        -> overflow
+    restate  r lot=powder factor=large                       -> overflow
+    restate  r lot=powder imported=derived                   -> import_invalid
+    restate  r lot=powder                                    -> restatement_unchanged
+    restate  r made=x imported=default                       -> correction_invalid
+    restate  r made=x amount=0kgm factor=haul                -> zero_amount
+    restate  r made=x amount=1kg factor=haul                 -> unit_mismatch
+    restate  r made=x factor=haul                            -> restatement_unchanged
+    decide   r by=auditor                                    -> unknown_restatement
+    # Evidence alone changes the tier.
+    restate  r lot=powder evidence=text/plain                -> ok
+    restatement r                                            -> applied
+    decide   r by=auditor                                    -> restatement_decided
+    # A bare kilogram against eight: material.
+    restate  s by=maker lot=powder factor=bare               -> ok
+    restatement s                                            -> proposed
+    decide   s by=meter                                      -> wrong_signer
+    decide   s by=maker                                      -> wrong_signer
+    decide   s by=printer approve=no                         -> wrong_signer
+    decide   s by=maker approve=no                           -> ok
+    restatement s                                            -> withdrawn
+    decide   s by=auditor                                    -> restatement_decided
+    restate  t by=printer lot=powder factor=bare             -> ok
+    decide   t by=auditor approve=no                         -> ok
+    restatement t                                            -> refused
+    restate  u by=printer lot=powder factor=bare             -> ok
+    restate  v by=printer lot=powder factor=bare             -> ok
+    decide   u by=auditor                                    -> ok
+    restatement u                                            -> applied
+    # By now there is nothing left to correct.
+    decide   v by=auditor                                    -> restatement_unchanged
+    restatement v                                            -> proposed
+";
+
+const LIMITS: &str = "
+    limits   by=printer organisation=1000:5:flag                     -> wrong_signer
+    limits   by=maker organisation=0:5:flag                          -> limit_invalid
+    limits   by=maker organisation=1000:-5:flag                      -> limit_invalid
+    limits   by=maker product=bracket:0pc:5:flag                     -> limit_invalid
+    limits   by=maker product=long65:1pc:5:flag                      -> limit_invalid
+    limits   by=maker product=x:1pc:5:flag called=long65             -> limit_invalid
+    limits   by=maker product=x:1pc:5:flag called=c machine=any:1:5:flag -> limit_invalid
+    limits   by=maker product=x:1pc:5:flag many=1                    -> limit_invalid
+    limits   by=maker machine=nobody:1:5:flag                        -> unknown_member
+    limits   by=maker machine=press:1:5:flag                         -> not_in_organisation
+    limits   by=maker machine=meter:1:5:flag                         -> wrong_kind
+    # 800 g CO2e for each bracket; a part made of proxy powder has 700.
+    limits   by=maker product=bracket:2pc:1600000000000:refuse       -> ok
+    declare  good factor=proxy                                       -> ok
+    declare  bad                                                     -> ok
+    declare  bare factor=bare                                        -> ok
+    place    o by=press amount=10pc                                  -> ok
+    accept   o by=printer                                            -> ok
+    start    o by=printer                                            -> ok
+    complete o in=bare:900g,bad:1g out=bracket:10pc:901g             -> missing_dimension
+    complete o in=bad:1kg out=bracket:10pc:1kg                       -> limit_exceeded
+    # What went wrong is booked all the same.
+    complete o in=bad:1kg out=scrap:1kg:1kg:waste outcome=failed     -> ok
+    place    p by=press amount=10pc                                  -> ok
+    accept   p by=printer                                            -> ok
+    start    p by=printer                                            -> ok
+    complete p in=good:1kg out=bracket:10pc:1kg                      -> ok
+    order    p                                                       -> completed
+";
+
+const AVOIDED: &str = "
+    declare  powder                                                  -> ok
+    place    o by=press                                              -> ok
+    avoid    by=meter lot=powder                                     -> wrong_signer
+    avoid    lot=powder what=\"\"                                    -> field_invalid
+    avoid    lot=powder what=long257                                 -> field_invalid
+    avoid    lot=powder evidence=long65                              -> field_invalid
+    avoid    lot=powder amount=0kg                                   -> zero_amount
+    avoid    lot=none                                                -> unknown_lot
+    avoid    by=press lot=powder                                     -> not_owner
+    avoid    order=none                                              -> unknown_order
+    avoid    by=mill order=o                                         -> not_buyer
+    avoid    lot=powder factor=none                                  -> unknown_factor
+    avoid    lot=powder amount=1pc                                   -> unit_mismatch
+    avoid    lot=powder factor=old                                   -> factor_not_valid_then
+    avoid    lot=powder amount=1mg factor=large                      -> overflow
+    avoid    lot=powder                                              -> ok
+    avoid    by=maker lot=powder                                     -> ok
+    avoid    by=rail order=o                                         -> ok
+    avoid    by=printer order=o                                      -> ok
+    # Beside it, and nowhere in it.
+    footprint powder                                                 -> 8000000000001
 ";
 
 const LOTS: &str = "
@@ -156,7 +288,7 @@ const LOTS: &str = "
     declare  a amount=1mg factor=large                   -> overflow
     declare  a factor=none                               -> unknown_factor
     declare  a factor=old                                -> factor_not_valid_then
-    declare  a imported=negative                         -> import_invalid
+    declare  a imported=negative                         -> offset_as_reduction
     declare  a imported=undeclared                       -> import_invalid
     declare  a imported=measured                         -> import_invalid
     declare  a imported=derived                          -> import_invalid
@@ -335,8 +467,21 @@ const MONEY: &str = "
     redeem   by=rail amount=1                                        -> insufficient_funds
 ";
 
-const ALL: &[&str] =
-    &[ENVELOPE, MEMBERS, FACTORS, METERS, LOTS, TRANSFORMATIONS, TERMS, STEPS, COMPLETIONS, MONEY];
+const ALL: &[&str] = &[
+    ENVELOPE,
+    MEMBERS,
+    FACTORS,
+    METERS,
+    LOTS,
+    TRANSFORMATIONS,
+    TERMS,
+    STEPS,
+    COMPLETIONS,
+    MONEY,
+    RESTATEMENTS,
+    LIMITS,
+    AVOIDED,
+];
 
 #[test]
 fn every_code_is_the_answer_to_something() {

@@ -2,9 +2,11 @@
 
 use super::table::{Table, check, check_in};
 use super::world::{STEP, World, genesis_file, keypair};
+use crate::footprint::Dimension;
 use crate::genesis::{Genesis, GenesisAuthority, GenesisError};
 use crate::keys::PublicKey;
-use crate::quantity::{CommitIndex, Timestamp};
+use crate::limit::{Limit, LimitAction, LimitScope};
+use crate::quantity::{CommitIndex, Milliseconds, Timestamp};
 use crate::query;
 use crate::rows::{Table as Rows, Write};
 use std::format;
@@ -324,7 +326,7 @@ fn a_genesis_names_what_is_wrong_with_it() {
     };
     let weak = PublicKey::new([0; 32]);
     let printer = keypair("printer").public();
-    assert_eq!(wrong(&|file| file.version = 2), GenesisError::UnknownVersion(2));
+    assert_eq!(wrong(&|file| file.version = 1), GenesisError::UnknownVersion(1));
     assert_eq!(wrong(&|file| file.authorities.clear()), GenesisError::Counts);
     assert_eq!(wrong(&|file| file.name.clear()), GenesisError::Name("".into()));
     let twice = GenesisError::Name("rail".into());
@@ -343,6 +345,20 @@ fn a_genesis_names_what_is_wrong_with_it() {
     );
     let nobody = GenesisError::Currency("EUR".into());
     assert_eq!(wrong(&|file| file.currencies[0].issuer = "agency".into()), nobody);
+    let judged = GenesisError::Materiality;
+    assert_eq!(wrong(&|file| file.auditors.clear()), judged);
+    assert_eq!(wrong(&|file| file.accounting.materiality[0].value = -1), judged);
+    let twice = |file: &mut Genesis| {
+        let first = file.accounting.materiality[0];
+        file.accounting.materiality.push(first);
+    };
+    assert_eq!(wrong(&twice), judged);
+    let endless = |file: &mut Genesis| {
+        let scope = LimitScope::Organisation { period: Milliseconds::ZERO };
+        let (name, dimension, action) = ("a".into(), Dimension::Energy, LimitAction::Flag);
+        file.accounting.limits.push(Limit { name, scope, dimension, cap: 0, action });
+    };
+    assert_eq!(wrong(&endless), GenesisError::Limits);
     // As JSON it is the one file that a verifier needs: nothing in it may be unknown or lost.
     let json = serde_json::to_string(&genesis_file()).expect("json");
     assert_eq!(serde_json::from_str::<Genesis>(&json).expect("json"), genesis_file());

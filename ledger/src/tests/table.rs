@@ -11,12 +11,15 @@
 
 mod operations;
 
+pub use operations::evidence;
+
 use super::world::*;
 use crate::committee::CommitteeChange;
 use crate::execute::{Effects, Item};
 use crate::footprint::Dimension;
-use crate::id::{LotId, OrderId};
+use crate::id::{LotId, OrderId, RestatementId};
 use crate::keys::PublicKey;
+use crate::limit::Flag;
 use crate::operation::Operation;
 use crate::query;
 use crate::rejection::Code;
@@ -49,6 +52,7 @@ pub struct Table {
     pub world: World,
     pub lots: BTreeMap<String, LotId>,
     pub orders: BTreeMap<String, OrderId>,
+    pub restatements: BTreeMap<String, RestatementId>,
     last: Option<Item>,
     /// What the last transaction did.
     pub effects: Option<Effects>,
@@ -93,7 +97,9 @@ impl<'a> Line<'a> {
 
 impl Table {
     pub fn new(world: World) -> Self {
-        Self { world, lots: BTreeMap::new(), orders: BTreeMap::new(), last: None, effects: None }
+        let (lots, orders) = (BTreeMap::new(), BTreeMap::new());
+        let restatements = BTreeMap::new();
+        Self { world, lots, orders, restatements, last: None, effects: None }
     }
 
     pub fn lot_named(&self, name: &str) -> LotId {
@@ -130,6 +136,16 @@ impl Table {
             "committee" => self.see_committee(),
             "proposals" => self.see_proposals(),
             "footprint" => self.see_footprint(line.name, line.or("of", "Climate")),
+            "whole" => self.see_whole(line.name, &line),
+            "restatement" => {
+                let id = self.restatement_named(line.name);
+                let row = query::restatement(&self.world.state, id).expect("restatement");
+                format!("{:?}", row.expect("a restatement").state).to_lowercase()
+            }
+            "transit" => {
+                let ledger = query::ledger(&self.world.state).expect("ledger");
+                ledger.in_transit.get(Dimension::Climate).to_string()
+            }
             "stock" => {
                 let lots = query::lots_of(&self.world.state, member(line.name), None, 99);
                 let ids = lots.expect("lots").ids;
@@ -156,6 +172,18 @@ impl Table {
         let named = |dimension: &&Dimension| format!("{dimension:?}") == of;
         let dimension = Dimension::ALL.iter().find(named).expect("a dimension");
         lot.footprint.declared(*dimension).map_or("not declared".into(), |value| value.to_string())
+    }
+
+    /// What the whole lot was booked with, or what it carries as restated.
+    fn see_whole(&self, name: &str, line: &Line<'_>) -> String {
+        let lot = query::lot_flows(&self.world.state, self.lot_named(name)).expect("flows");
+        let lot = lot.expect("a lot");
+        let footprint = if line.has("booked") { lot.as_booked } else { lot.as_restated };
+        footprint.declared(Dimension::Climate).map_or("not declared".into(), |it| it.to_string())
+    }
+
+    fn restatement_named(&self, name: &str) -> RestatementId {
+        self.restatements.get(name).copied().unwrap_or(RestatementId::new([9; 32]))
     }
 
     fn see_committee(&self) -> String {
@@ -189,7 +217,13 @@ impl Table {
         let order = query::order(&self.world.state, self.order_named(name)).expect("order");
         let order = order.expect("an order");
         let state = format!("{:?}", order.state).to_lowercase();
-        order.paid.map_or(state.clone(), |paid| format!("{state}, paid {}", paid.get()))
+        let paid = order.paid.map_or(String::new(), |paid| format!(", paid {}", paid.get()));
+        let flags = order.flags.iter().map(|flag| match flag {
+            Flag::AboveLimit { limit, found, .. } => format!(", above {} at {found}", limit.name),
+            Flag::Undeclared { limit, .. } => format!(", {} undeclared", limit.name),
+            Flag::MixedReports => ", mixed reports".into(),
+        });
+        format!("{state}{paid}{}", flags.collect::<String>())
     }
 
     fn submit(&mut self, verb: &str, line: &Line<'_>) -> String {
@@ -227,6 +261,8 @@ impl Table {
         if answer != "ok" {
             let after = rows_without(&self.world.state, BOOKKEEPING);
             assert!(before == after || deadlines, "{verb} was refused, but changed something");
+        } else if verb == "restate" {
+            self.restatements.insert(line.name.into(), RestatementId::of(id, 0));
         } else if verb == "place" {
             self.orders.insert(line.name.into(), OrderId::of(id, 0));
             self.name_lots(id, line.or("as", ""));

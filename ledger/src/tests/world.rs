@@ -2,12 +2,15 @@
 //! the trial balance and by adding up what the commit itself says it booked.
 
 use crate::balance;
-use crate::execute::{Commit, Effects, Item, execute, genesis};
+use crate::execute::{Commit, Effects, Item, RESTATEMENT_STEPS_MAX, execute_with, genesis};
 use crate::factor::{Factor, FactorRef, Impact, Quality, Standing};
 use crate::footprint::{Dimension, DimensionSet, Footprint, GwpSet};
-use crate::genesis::{GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisMember};
+use crate::genesis::{
+    Accounting, GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisMember,
+};
 use crate::id::{FactorSetId, MemberId, NetworkId};
 use crate::keys::Keypair;
+use crate::limit::Limit;
 use crate::memory::Memory;
 use crate::operation::{
     Enrolled, Enrolment, FactorPublication, KEY_PROOF_DOMAIN, MeterKind, Operation,
@@ -16,7 +19,8 @@ use crate::operation::{
 use crate::quantity::{CommitIndex, Quantity, Timestamp, Unit};
 use crate::query;
 use crate::receipt::Proof;
-use crate::rows::{LotRow, Origin, Table, TransformationRow, Write};
+use crate::restatement::RestatementState;
+use crate::rows::{LotRow, Origin, RestatementRow, Table, TransformationRow, Write};
 use crate::transaction::{Envelope, TRANSACTION_VERSION, Transaction};
 use std::collections::BTreeMap;
 use std::string::String;
@@ -25,6 +29,8 @@ use std::vec::Vec;
 pub const BEGIN: u64 = 1_700_000_000_000;
 pub const STEP: u64 = 1000;
 pub const HOUR: u64 = 3_600_000;
+/// The climate difference up to which a restatement needs no auditor: 2 kg CO2e.
+pub const MATERIAL: i128 = 2_000_000_000_000;
 
 /// The key pair of a name: the same in every run.
 pub fn keypair(name: &str) -> Keypair {
@@ -45,6 +51,10 @@ pub fn base_set() -> FactorSetId {
 
 pub fn factor_ref(code: &str) -> FactorRef {
     FactorRef { set: base_set(), code: code.into() }
+}
+
+pub fn second_ref(code: &str) -> FactorRef {
+    FactorRef { set: FactorSetId::of(member("agency"), "base", 2), code: code.into() }
 }
 
 /// A factor that is consistent.
@@ -98,6 +108,22 @@ pub fn factors() -> Vec<Factor> {
     ]
 }
 
+/// The same codes with other figures: less or more of this, other dimensions, another report.
+pub fn second_version() -> Operation {
+    let mut factors = factors();
+    for (index, factor) in factors.iter_mut().enumerate() {
+        for impact in factor.impacts.iter_mut().filter(|impact| impact.value < 1 << 80) {
+            impact.value = impact.value * [1, 3][index % 2] / 2;
+        }
+        factor.gwp_set = GwpSet::Ar5;
+        factor.quality.geography = (index % 3) as u8;
+        if index % 2 == 0 {
+            factor.declared = factor.declared.union(DimensionSet::of(&[Dimension::Acidification]));
+        }
+    }
+    Operation::PublishFactors(FactorPublication { name: "base".into(), version: 2, factors })
+}
+
 fn genesis_member(name: &str) -> GenesisMember {
     GenesisMember {
         name: name.into(),
@@ -117,6 +143,11 @@ pub fn genesis_file() -> Genesis {
         }],
         organisations: ["bank", "maker", "rail"].map(genesis_member).to_vec(),
         publishers: std::vec![genesis_member("agency")],
+        auditors: std::vec![genesis_member("auditor")],
+        accounting: Accounting {
+            materiality: std::vec![Impact { dimension: Dimension::Climate, value: MATERIAL }],
+            limits: Vec::new(),
+        },
         currencies: std::vec![GenesisCurrency { code: "EUR".into(), issuer: "bank".into() }],
     }
 }
@@ -140,6 +171,7 @@ pub fn meter_kind(host: &str) -> MeterKind {
         unit: Unit::Joule,
         factor_code: "grid".into(),
         register: 0,
+        register_end: Some(1_000_000_000_000),
     }
 }
 
@@ -149,6 +181,10 @@ pub struct World {
     pub network: NetworkId,
     pub commit: u64,
     pub time: u64,
+    /// Steps of restatements that a commit takes.
+    pub steps: usize,
+    /// What was applied by name: the transactions that made the world.
+    pub log: Vec<(Transaction, Effects)>,
     nonce: u64,
 }
 
@@ -166,16 +202,34 @@ impl World {
         Self::of(&Genesis { authorities, ..genesis_file() })
     }
 
-    fn of(file: &Genesis) -> Self {
+    pub fn of(file: &Genesis) -> Self {
         let effects = genesis(file).expect("genesis");
         let mut state = Memory::default();
         state.apply(&effects.writes);
-        Self { state, network: file.network(), commit: 0, time: BEGIN, nonce: 0 }
+        Self {
+            state,
+            network: file.network(),
+            commit: 0,
+            time: BEGIN,
+            steps: RESTATEMENT_STEPS_MAX,
+            log: Vec::new(),
+            nonce: 0,
+        }
     }
 
     /// Machines, meters, factors and money, too.
     pub fn new() -> Self {
-        let mut world = Self::empty();
+        Self::peopled(Self::empty())
+    }
+
+    /// The same, with limits of the network.
+    pub fn limited(limits: Vec<Limit>) -> Self {
+        let mut file = genesis_file();
+        file.accounting.limits = limits;
+        Self::peopled(Self::of(&file))
+    }
+
+    fn peopled(mut world: Self) -> Self {
         for (organisation, name) in
             [("maker", "printer"), ("maker", "mill"), ("rail", "press"), ("rail", "box")]
         {
@@ -185,7 +239,11 @@ impl World {
         for (organisation, name, host) in
             [("maker", "meter", "printer"), ("rail", "gauge", "press")]
         {
-            let kind = Enrolled::Meter(meter_kind(host));
+            let mut kind = meter_kind(host);
+            if name == "gauge" {
+                kind.register_end = Some(6_000_000);
+            }
+            let kind = Enrolled::Meter(kind);
             let enrol = enrolment(world.network, organisation, name, kind);
             world.apply(organisation, std::vec![enrol]);
         }
@@ -211,8 +269,9 @@ impl World {
     /// Commits operations that must not be refused.
     pub fn apply(&mut self, by: &str, operations: Vec<Operation>) -> Effects {
         let transaction = self.sign(&keypair(by), operations);
-        let effects = self.commit(std::vec![Item::Transaction(transaction)]);
+        let effects = self.commit(std::vec![Item::Transaction(transaction.clone())]);
         assert_eq!(effects.executed[0].result, Ok(()), "refused");
+        self.log.push((transaction, effects.clone()));
         effects
     }
 
@@ -227,7 +286,7 @@ impl World {
 
     pub fn commit(&mut self, items: Vec<Item>) -> Effects {
         let commit = self.next(items);
-        let effects = execute(&commit, &self.state).expect("execute");
+        let effects = execute_with(&commit, &self.state, self.steps).expect("execute");
         self.judge(&effects);
         self.commit += 1;
         self.time += STEP;
@@ -273,7 +332,8 @@ fn booked(effects: &Effects) -> Footprint {
             }
         }
         let made: BTreeMap<_, TransformationRow> = rows(&executed.writes, Table::Transformation);
-        for row in made.values() {
+        // One that was made before and restated now books nothing again.
+        for row in made.values().filter(|row| row.transaction == executed.id) {
             row.activities.iter().for_each(|activity| add(&activity.footprint));
             let waste = row.outputs.iter().filter_map(|id| {
                 let lot = &lots[id.as_bytes().as_slice()];
@@ -286,6 +346,10 @@ fn booked(effects: &Effects) -> Footprint {
             let mut footprint = Footprint::ZERO;
             footprint.set(Dimension::Waste, waste.sum());
             add(&footprint);
+        }
+        let restated: BTreeMap<_, RestatementRow> = rows(&executed.writes, Table::Restatement);
+        for row in restated.values().filter(|row| row.state == RestatementState::Applied) {
+            add(&row.after.footprint.checked_sub(&row.before.footprint).expect("difference"));
         }
     }
     sum

@@ -52,7 +52,8 @@ fn concerns(event: &Event, member: Option<MemberId>) -> bool {
     match &event.body {
         EventBody::Final { .. } => false,
         EventBody::Order { buyer, provider, .. } => *buyer == member || *provider == member,
-        EventBody::Lot { owner, .. } => *owner == member,
+        EventBody::Lot { owner, .. } | EventBody::LotRestated { owner, .. } => *owner == member,
+        EventBody::Restatement { by, .. } => *by == member,
     }
 }
 

@@ -12,7 +12,7 @@ use kerbholz_ledger::memory::Memory;
 use kerbholz_ledger::quantity::{Minor, Unit};
 use kerbholz_ledger::rows::{
     AccountRow, CurrencyRow, LedgerRow, LotRow, Origin, ProductRow, Read, ReadError, SinkRow,
-    Table, TransformationRow, Write,
+    Table, TransformationRow, WorkRow, Write,
 };
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +24,7 @@ type Product = (String, Unit);
 pub(super) struct Books {
     stock: Footprint,
     sinks: Footprint,
+    in_transit: Footprint,
     products: BTreeMap<Product, ProductRow>,
     /// Available and held in all accounts, by currency.
     money: BTreeMap<Vec<u8>, (u128, u128)>,
@@ -93,13 +94,27 @@ impl Books {
             Some(table) if table == Table::Lot as u8 => {
                 self.lot(decode(old)?.as_ref(), decode(new)?.as_ref(), touched)
             }
-            Some(table) if table == Table::Sink as u8 && old.is_none() => {
+            Some(table) if table == Table::Sink as u8 => {
                 let Some(sink) = decode::<SinkRow>(new)? else { return Ok(()) };
                 self.sinks = self.sinks.checked_add(&sink.taken.footprint)?;
+                if let Some(old) = decode::<SinkRow>(old)? {
+                    // A restatement has come to it.
+                    self.sinks = self.sinks.checked_sub(&old.taken.footprint)?;
+                    return Ok(());
+                }
                 let product = (sink.taken.product, sink.taken.portion.quantity.unit);
                 let row = self.products.entry(product.clone()).or_default();
                 touched.products.insert(product);
                 replace(&mut row.booked_out, 0, sink.taken.portion.quantity.amount)
+            }
+            Some(table) if table == Table::Work as u8 => {
+                if let Some(old) = decode::<WorkRow>(old)? {
+                    self.in_transit = self.in_transit.checked_sub(&old.change)?;
+                }
+                if let Some(new) = decode::<WorkRow>(new)? {
+                    self.in_transit = self.in_transit.checked_add(&new.change)?;
+                }
+                Ok(())
             }
             Some(table) if table == Table::Transformation as u8 && old.is_none() => {
                 let made = decode::<TransformationRow>(new)?;
@@ -153,10 +168,11 @@ impl Books {
     }
 
     fn compare_footprints(&self, ledger: &LedgerRow) -> Result<(), BalanceError> {
-        let sources = self.stock.checked_add(&self.sinks)?;
+        let sources = self.stock.checked_add(&self.sinks)?.checked_add(&self.in_transit)?;
         for (what, kept, found) in [
             ("stock", &ledger.stock, &self.stock),
             ("sinks", &ledger.sinks, &self.sinks),
+            ("in transit", &ledger.in_transit, &self.in_transit),
             ("sources", &ledger.sources, &sources),
         ] {
             for dimension in Dimension::ALL.iter().copied() {

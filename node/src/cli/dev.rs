@@ -108,6 +108,8 @@ fn create(dir: &Path, args: &DevArgs) -> Result<(), CliError> {
         pace: Pace::Lan,
         organisations: vec![world::BUYERS.into(), world::MAKERS.into()],
         publishers: vec![world::PUBLISHER.into()],
+        auditors: vec![],
+        material_climate: None,
         currency: world::CURRENCY.into(),
     };
     setup.create(dir)?;

@@ -6,7 +6,9 @@ use super::error::CliError;
 use kerbholz_client::Session;
 use kerbholz_client::ledger::codec;
 use kerbholz_client::ledger::factor::{Factor, FactorRef};
-use kerbholz_client::ledger::id::{FactorSetId, LotId, MemberId, OrderId, TransactionId};
+use kerbholz_client::ledger::id::{
+    FactorSetId, LotId, MemberId, OrderId, RestatementId, TransactionId,
+};
 use kerbholz_client::ledger::operation::Portion;
 use kerbholz_client::ledger::rows::{
     FactorSetRow, LotRow, MemberKind, MemberRow, OrderRow, Row, Table, key,
@@ -172,6 +174,13 @@ pub async fn order(
 pub async fn transaction(session: &Session, text: &str) -> Result<TransactionId, CliError> {
     let id = id_in(session, Table::Transaction, text, "transaction", "kerbholz order show ORDER");
     Ok(TransactionId::new(id.await?))
+}
+
+/// The restatement with this id or beginning of one.
+pub async fn restatement(session: &Session, text: &str) -> Result<RestatementId, CliError> {
+    let list = "kerbholz restatement list";
+    let id = id_in(session, Table::Restatement, text, "restatement", list);
+    Ok(RestatementId::new(id.await?))
 }
 
 /// The lot that is meant: an id, the beginning of one, or a product, which means the oldest lot of

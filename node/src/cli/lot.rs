@@ -104,7 +104,7 @@ pub enum SinkArg {
     Consumed,
     /// Became scrap
     Scrapped,
-    /// Disposed of
+    /// Disposed of, nobody says how
     Disposed,
     /// Given to recycling outside the ledger
     RecycledOut,
@@ -112,6 +112,14 @@ pub enum SinkArg {
     Exported,
     /// Energy that no order drew
     BaseLoad,
+    /// Disposed of in a landfill
+    Landfilled,
+    /// Disposed of by burning, without use of the heat
+    Incinerated,
+    /// Disposed of by burning for heat or power
+    EnergyRecovered,
+    /// Disposed of by chemical or biological treatment
+    Treated,
 }
 
 impl From<SinkArg> for SinkKind {
@@ -123,6 +131,10 @@ impl From<SinkArg> for SinkKind {
             SinkArg::RecycledOut => Self::RecycledOut,
             SinkArg::Exported => Self::Exported,
             SinkArg::BaseLoad => Self::BaseLoad,
+            SinkArg::Landfilled => Self::Landfilled,
+            SinkArg::Incinerated => Self::Incinerated,
+            SinkArg::EnergyRecovered => Self::EnergyRecovered,
+            SinkArg::Treated => Self::Treated,
         }
     }
 }

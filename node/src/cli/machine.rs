@@ -126,8 +126,13 @@ async fn list(context: &Context) -> Result<Report, CliError> {
     Ok(Report::new(text, json!({ "members": json })))
 }
 
-const ANYBODY: &[MemberKind] =
-    &[MemberKind::Organisation, MemberKind::Machine, MemberKind::Meter, MemberKind::Publisher];
+const ANYBODY: &[MemberKind] = &[
+    MemberKind::Organisation,
+    MemberKind::Machine,
+    MemberKind::Meter,
+    MemberKind::Publisher,
+    MemberKind::Auditor,
+];
 
 async fn show(context: &Context, member: &str) -> Result<Report, CliError> {
     let members = Members::load(&context.reader()?).await?;

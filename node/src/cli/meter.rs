@@ -54,6 +54,9 @@ pub struct EnrolArgs {
     /// Where its register stands; the unit is the register's
     #[arg(long, default_value = "0 J", value_parser = amount::register)]
     register: Quantity,
+    /// Where its register starts again from 0, in the register's unit, e.g. "1000000 kWh"
+    #[arg(long, value_name = "AMOUNT", value_parser = amount::register)]
+    register_end: Option<Quantity>,
 }
 
 /// Which reading.
@@ -88,6 +91,10 @@ async fn enrol(context: &Context, args: EnrolArgs) -> Result<Report, CliError> {
     let organisation = context.organisation(&args.by).await?;
     let host = Members::load(&organisation).await?.machine(&args.of)?;
     let (factor, _) = find::factor(&organisation, &args.factor).await?;
+    if args.register_end.is_some_and(|end| end.unit != args.register.unit) {
+        let text = "the register ends in another unit than it counts: use the same for both";
+        return Err(CliError::Usage(text.into()));
+    }
     let path = context.key_file(&args.name);
     let key = key_for(&path)?;
     let meter = MeterSpecification {
@@ -96,6 +103,7 @@ async fn enrol(context: &Context, args: EnrolArgs) -> Result<Report, CliError> {
         unit: args.register.unit,
         factor_code: factor.code,
         register: args.register.amount,
+        register_end: args.register_end.map(|end| end.amount),
     };
     let id = organisation.enrol_meter(&args.name, &key, meter).await?;
     context.keep_seen(&organisation);
@@ -118,7 +126,10 @@ async fn read(context: &Context, args: ReadArgs) -> Result<Report, CliError> {
     }
     let to = match args.register {
         Some(register) => register.amount,
-        None => row.register.saturating_add(given.amount),
+        None => {
+            let to = row.register.saturating_add(given.amount);
+            row.kind.register_end.and_then(|end| to.checked_sub(end)).unwrap_or(to)
+        }
     };
     let end = now();
     let since = u64::try_from(args.since.as_millis()).unwrap_or(u64::MAX);
@@ -129,7 +140,9 @@ async fn read(context: &Context, args: ReadArgs) -> Result<Report, CliError> {
     let (factor, _) = find::factor(&meter, &row.kind.factor_code).await?;
     let lot = meter.read(to, begin, end, factor).await?;
     context.keep_seen(&meter);
-    let counted = Quantity::new(to.saturating_sub(row.register), row.kind.unit);
+    let turn = row.kind.register_end.filter(|_| to < row.register).unwrap_or(0);
+    let counted = turn.saturating_add(to).saturating_sub(row.register);
+    let counted = Quantity::new(counted, row.kind.unit);
     let text = format!("Booked {} of {} as lot {lot}", view::quantity(counted), row.kind.product);
     let json = json!({
         "lot": lot, "product": row.kind.product, "quantity": view::quantity_json(counted),

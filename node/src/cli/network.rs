@@ -43,10 +43,19 @@ pub struct InitArgs {
     /// The first publishers of emission factors
     #[arg(long = "publisher", value_parser = amount::name)]
     publishers: Vec<String>,
+    /// The first auditors
+    #[arg(long = "auditor", value_parser = amount::name)]
+    auditors: Vec<String>,
+    /// From which change of a source on a restatement needs an auditor, in kg CO2e; none does without
+    #[arg(long, value_name = "KILOGRAMS", requires = "auditors")]
+    material: Option<u64>,
     /// The currency
     #[arg(long, default_value = "EUR")]
     currency: String,
 }
+
+/// Nanograms in a kilogram.
+const KILOGRAM: u64 = 1_000_000_000_000;
 
 /// How far authorities are apart.
 #[derive(Clone, Copy, ValueEnum)]
@@ -76,6 +85,8 @@ pub fn init(context: &Context, args: InitArgs) -> Result<Report, CliError> {
         pace: args.pace.into(),
         organisations: args.organisations,
         publishers: args.publishers,
+        auditors: args.auditors,
+        material_climate: args.material.map(|kilograms| kilograms.saturating_mul(KILOGRAM)),
         currency: args.currency,
     };
     let genesis = setup.create(context.dir())?;

@@ -153,6 +153,7 @@ pub const fn kind(kind: MemberKind) -> &'static str {
         MemberKind::Machine => "machine",
         MemberKind::Meter => "meter",
         MemberKind::Publisher => "publisher",
+        MemberKind::Auditor => "auditor",
     }
 }
 

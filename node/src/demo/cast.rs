@@ -231,6 +231,7 @@ async fn enrol(
             unit: Unit::Joule,
             factor_code: name.factor.clone(),
             register: 0,
+            register_end: None,
         };
         operations.push(organisation.enrolment(&name.name, key, Enrolled::Meter(kind)));
     }

@@ -230,7 +230,16 @@ impl Player<'_> {
         let from = read_until.max(Timestamp::new(to.get().saturating_sub(60_000)));
         let register_to = register_from.saturating_add(reading.joules);
         let factor = post.factor.clone();
-        let operation = LedgerReading { register_from, register_to, from, to, factor };
+        let operation = LedgerReading {
+            meter: post.meter.id(),
+            register_from,
+            register_to,
+            overflowed: false,
+            from,
+            to,
+            factor,
+            evidence: None,
+        };
         let what = format!("{at}: {} is read", reading.meter);
         let operations = vec![Operation::SubmitReading(operation)];
         let lot = self.stage.submit(&post.meter, operations, &what).await?.lot(0, 0);

@@ -4,7 +4,7 @@ use super::*;
 use crate::storage::testing::world;
 use crate::storage::{MemoryStorage, testing};
 use kerbholz_client::ledger::genesis::{
-    GENESIS_VERSION, GenesisAuthority, GenesisCurrency, GenesisMember,
+    Accounting, GENESIS_VERSION, GenesisAuthority, GenesisCurrency, GenesisMember,
 };
 use kerbholz_client::ledger::keys::Keypair;
 use kerbholz_consensus::CommitHeader;
@@ -19,7 +19,9 @@ fn genesis() -> Genesis {
         authorities: vec![GenesisAuthority { name: "authority".into(), key: key(1) }],
         organisations: vec![GenesisMember { name, owner_key: key(2), signing_key: key(2) }],
         publishers: Vec::new(),
+        auditors: Vec::new(),
         currencies: vec![GenesisCurrency { code: "EUR".into(), issuer: "maker".into() }],
+        accounting: Accounting::default(),
     }
 }
 

@@ -4,7 +4,9 @@ use super::*;
 use kerbholz_client::committees::Committees;
 use kerbholz_client::ledger::committee::{Candidate, CommitteeChange, CommitteeVote};
 use kerbholz_client::ledger::execute::{self, EventBody, Item};
-use kerbholz_client::ledger::genesis::{GENESIS_VERSION, Genesis, GenesisAuthority, GenesisMember};
+use kerbholz_client::ledger::genesis::{
+    Accounting, GENESIS_VERSION, Genesis, GenesisAuthority, GenesisMember,
+};
 use kerbholz_client::ledger::keys::Keypair;
 use kerbholz_client::ledger::memory::Memory;
 use kerbholz_client::ledger::operation::Operation;
@@ -121,7 +123,9 @@ impl Chain {
             authorities: vec![first],
             organisations: vec![GenesisMember { name, owner_key: key(9), signing_key: key(9) }],
             publishers: vec![],
+            auditors: Vec::new(),
             currencies: vec![],
+            accounting: Accounting::default(),
         };
         let effects = execute::genesis(&genesis).unwrap();
         let mut rows = Memory::default();

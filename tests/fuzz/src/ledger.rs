@@ -4,7 +4,7 @@
 use kerbholz_client::ledger::balance;
 use kerbholz_client::ledger::execute::{self, Commit, Item};
 use kerbholz_client::ledger::genesis::{
-    GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisMember,
+    Accounting, GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisMember,
 };
 use kerbholz_client::ledger::id::{MemberId, NetworkId};
 use kerbholz_client::ledger::keys::Keypair;
@@ -50,7 +50,9 @@ pub fn genesis() -> Genesis {
         authorities: vec![GenesisAuthority { name: "one".into(), key: key("one").public() }],
         organisations: vec![member("bank"), member("maker")],
         publishers: vec![member("agency")],
+        auditors: Vec::new(),
         currencies: vec![GenesisCurrency { code: "EUR".into(), issuer: "bank".into() }],
+        accounting: Accounting::default(),
     }
 }
 

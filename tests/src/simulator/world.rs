@@ -23,7 +23,9 @@ use kerbholz_client::{
         UnverifiedBlock,
     },
     ledger::{
-        genesis::{GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisMember},
+        genesis::{
+            Accounting, GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisMember,
+        },
         keys::Keypair,
         quantity::Timestamp,
     },
@@ -141,7 +143,9 @@ fn genesis(plan: &Plan) -> Genesis {
             signing_key: bank,
         }],
         publishers: Vec::new(),
+        auditors: Vec::new(),
         currencies: vec![GenesisCurrency { code: "EUR".into(), issuer: "bank".into() }],
+        accounting: Accounting::default(),
     }
 }
 

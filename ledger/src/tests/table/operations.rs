@@ -2,16 +2,21 @@
 
 use super::super::world::*;
 use super::{Line, Table};
+use crate::avoided::{AvoidedBurden, Beside};
 use crate::committee::{Candidate, CommitteeChange, CommitteeVote};
+use crate::factor::Impact;
 use crate::footprint::{Dimension, DimensionSet, EvidenceTier, Footprint, GwpSet};
-use crate::id::ContentHash;
+use crate::id::{ContentHash, TransformationId};
 use crate::keys::{PublicKey, Signature};
+use crate::limit::{LIMITS_MAX, Limit, LimitAction, LimitList, LimitScope};
 use crate::operation::*;
 use crate::order::{CarbonPrice, FailureBearer, OrderTerms, Settlement};
 use crate::quantity::{
     CommitIndex, Epoch, Milligrams, Milliseconds, Minor, Quantity, Timestamp, Unit,
 };
 use crate::query;
+use crate::restatement::{Correction, Restatement, RestatementDecision, Source};
+use crate::rows::Origin;
 use crate::transformation::*;
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -36,7 +41,7 @@ pub fn quantity(text: &str) -> Quantity {
     Quantity::new(amount * factor, unit)
 }
 
-fn evidence(text: &str) -> Evidence {
+pub fn evidence(text: &str) -> Evidence {
     Evidence { hash: ContentHash::of(b"proof"), media_type: text.into(), location: None }
 }
 
@@ -97,7 +102,10 @@ impl Table {
             }),
             "sink" => Operation::SinkLot(LotSink {
                 portion: self.portions(line.or("of", ""))[0],
-                kind: SinkKind::Consumed,
+                kind: match line.or("kind", "consumed") {
+                    "landfill" => SinkKind::Landfilled,
+                    _ => SinkKind::Consumed,
+                },
             }),
             "transform" => Operation::Transform(self.transformation(line)),
             "place" => self.place(line),
@@ -115,8 +123,55 @@ impl Table {
                 transformation: self.transformation(line),
             }),
             "confirm" => Operation::ConfirmOrder(step),
+            "restate" => Operation::Restate(self.restatement(line)),
+            "decide" => Operation::DecideRestatement(RestatementDecision {
+                restatement: self.restatement_named(line.name),
+                approve: line.or("approve", "yes") == "yes",
+            }),
+            "avoid" => Operation::RecordAvoided(AvoidedBurden {
+                beside: match line.get("order") {
+                    Some(order) => Beside::Order(self.order_named(order)),
+                    None => Beside::Lot(self.lot_named(line.or("lot", ""))),
+                },
+                what: text(line.or("what", "virgin powder")),
+                factor: factor_ref(line.or("factor", "powder")),
+                amount: quantity(line.or("amount", "1kg")),
+                evidence: line.get("evidence").map(|word| evidence(&text(word))),
+            }),
+            "limits" => Operation::SetLimits(LimitList { limits: limits(line) }),
             "vote" => Operation::VoteCommittee(self.vote(line)),
             other => panic!("no such verb: {other}"),
+        }
+    }
+
+    /// `lot=powder factor=grid`, `lot=x imported=default` or `made=part activity=0 amount=1kgm`.
+    fn restatement(&self, line: &Line<'_>) -> Restatement {
+        let factor = factor_ref(line.or("factor", "powder"));
+        let source = match line.get("made") {
+            None => Source::Lot(self.lot_named(line.or("lot", ""))),
+            Some(made) => Source::Activity {
+                transformation: self.maker_of(made),
+                activity: line.number("activity", 0) as u32,
+            },
+        };
+        let correction = match (line.get("imported"), line.get("amount")) {
+            (Some(how), _) => Correction::Imported(std::boxed::Box::new(imported(how))),
+            (None, Some(amount)) => Correction::Amount { amount: quantity(amount), factor },
+            (None, None) => Correction::Factor(factor),
+        };
+        Restatement {
+            source,
+            correction,
+            reason: text(line.or("reason", "misread")),
+            evidence: line.get("evidence").map(|word| evidence(&text(word))),
+        }
+    }
+
+    fn maker_of(&self, lot: &str) -> TransformationId {
+        let row = query::lot(&self.world.state, self.lot_named(lot)).expect("lot");
+        match row.map(|row| row.origin) {
+            Some(Origin::Made { transformation, .. }) => transformation,
+            _ => TransformationId::new([9; 32]),
         }
     }
 
@@ -214,6 +269,11 @@ impl Table {
 
     fn reading(&self, line: &Line<'_>) -> Operation {
         Operation::SubmitReading(Reading {
+            meter: member(
+                line.or("of", if line.or("by", "") == "gauge" { "gauge" } else { "meter" }),
+            ),
+            overflowed: line.has("overflowed"),
+            evidence: line.get("evidence").map(|word| evidence(&text(word))),
             register_from: line.number("from", 0),
             register_to: line.number("to", 0),
             from: self.at(line, "begin", -(STEP as i64)),
@@ -299,6 +359,42 @@ impl Table {
     }
 }
 
+/// `product=bracket:10pc:CAP:refuse`, `machine=any:MS:CAP:flag`, `organisation=MS:CAP:flag`: caps on
+/// climate, named a, b and c in this order.
+fn limits(line: &Line<'_>) -> Vec<Limit> {
+    let words = |word: &str| -> Option<Vec<String>> {
+        Some(line.get(word)?.split(':').map(String::from).collect())
+    };
+    let period = |text: &str| Milliseconds::new(text.parse().expect("milliseconds"));
+    let limit = |name: &str, scope, cap: &str, action: &str| Limit {
+        name: text(name),
+        scope,
+        dimension: Dimension::Climate,
+        cap: cap.parse().expect("a cap"),
+        action: if action == "refuse" { LimitAction::Refuse } else { LimitAction::Flag },
+    };
+    let mut limits = Vec::new();
+    if let Some(of) = words("product") {
+        let scope = LimitScope::Product { product: text(&of[0]), per: quantity(&of[1]) };
+        limits.push(limit(line.or("called", "a"), scope, &of[2], &of[3]));
+    }
+    if let Some(of) = words("machine") {
+        let machine = (of[0] != "any").then(|| member(&of[0]));
+        let scope = LimitScope::Machine { machine, period: period(&of[1]) };
+        limits.push(limit("b", scope, &of[2], &of[3]));
+    }
+    if let Some(of) = words("organisation") {
+        let scope = LimitScope::Organisation { period: period(&of[0]) };
+        limits.push(limit("c", scope, &of[1], &of[2]));
+    }
+    if line.has("many") {
+        let first = limits.remove(0);
+        let named = |number| Limit { name: std::format!("{number:02}"), ..first.clone() };
+        limits.extend((0..=LIMITS_MAX).map(named));
+    }
+    limits
+}
+
 /// `part:10pc:100g` is a product of weight 1; `scrap:20g:20g:waste:0` is waste without weight.
 fn output(item: Vec<&str>) -> Output {
     Output {
@@ -345,6 +441,11 @@ fn publication(line: &Line<'_>) -> Operation {
         "derived" => one.impacts[1].dimension = Dimension::ClimateMeasured,
         "undeclared" => one.declared = DimensionSet::EMPTY,
         "negative" => one.impacts[1].value = -1,
+        "below" => {
+            one.impacts[1] = Impact { dimension: Dimension::Water, value: -1 };
+            one.impacts.reverse();
+            one.declared = DimensionSet::of(&[Dimension::Climate, Dimension::Water]);
+        }
         "uptake" => one.impacts[1].dimension = Dimension::BiogenicUptake,
         "parts" => one.impacts[1].value = 11,
         "rating" => one.quality.time = 6,

@@ -25,12 +25,15 @@ fn honest() -> Vec<Write> {
         quantity: Quantity::new(10, Unit::Joule),
         original: 10,
         mass: Milligrams::ZERO,
+        original_mass: Milligrams::ZERO,
         owner: nobody,
         held_for: None,
         footprint: energy(7),
         origin: Origin::Declared { factor: None, evidence: None },
         transaction: TransactionId::new([2; 32]),
         created_at: Timestamp::ZERO,
+        sequence: 0,
+        uses: 0,
     };
     let ledger = LedgerRow {
         network: kerbholz_ledger::id::NetworkId::new([3; 32]),
@@ -43,6 +46,8 @@ fn honest() -> Vec<Write> {
         sources: energy(7),
         stock: energy(7),
         sinks: Footprint::ZERO,
+        in_transit: Footprint::ZERO,
+        sequence: 1,
     };
     let five = Minor::new(5);
     let currency = CurrencyRow {
@@ -91,6 +96,7 @@ fn honest_books_agree_and_cooked_ones_are_named() {
     for (says, expected) in [
         (cooked::<LedgerRow>(0, |row| row.stock = energy(8)), "stock of energy is 8 J"),
         (cooked::<LedgerRow>(0, |row| row.sinks = energy(1)), "sinks of energy is 1 J"),
+        (cooked::<LedgerRow>(0, |row| row.in_transit = energy(1)), "in transit of energy is 1 J"),
         (cooked::<LedgerRow>(0, |row| row.sources = energy(6)), "sources of energy is 6 J"),
         (cooked::<CurrencyRow>(1, |row| row.issued = Minor::new(6)), "issued of EUR is 6"),
         (cooked::<AccountRow>(2, |row| row.held = Minor::new(1)), "held of EUR is 0"),

@@ -88,6 +88,8 @@ impl World {
             pace: crate::config::Pace::Lan,
             organisations: vec!["maker".into()],
             publishers: vec![],
+            auditors: vec![],
+            material_climate: None,
             currency: "EUR".into(),
         };
         let genesis = setup.create(folder.path()).unwrap();

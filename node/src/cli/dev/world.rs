@@ -62,6 +62,7 @@ pub async fn set_up(context: &Context, output: &Output) -> Result<(), CliError> 
             unit: Unit::Joule,
             factor_code: GRID_FACTOR.into(),
             register: 0,
+            register_end: None,
         };
         makers.enrol_meter(METER, &meter_key, meter).await?;
     }

@@ -40,7 +40,9 @@ fn state(epochs: &[Vec<Voted>]) -> Memory {
         authorities: vec![authority],
         organisations: vec![member],
         publishers: vec![],
+        auditors: Vec::new(),
         currencies: vec![genesis::GenesisCurrency { code: "EUR".into(), issuer: "maker".into() }],
+        accounting: genesis::Accounting::default(),
     };
     let mut state = Memory::default();
     state.apply(&execute::genesis(&genesis).unwrap().writes);

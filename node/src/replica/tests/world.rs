@@ -8,7 +8,7 @@ use crate::replica::{Done, Opened, Replica, SignAfter, Start};
 use crate::storage::{MemoryStorage, Plug};
 use kerbholz_client::ledger::committee::{Candidate, CommitteeChange, CommitteeVote};
 use kerbholz_client::ledger::genesis::{
-    GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisMember,
+    Accounting, GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisMember,
 };
 use kerbholz_client::ledger::keys::{self, Keypair};
 use kerbholz_client::ledger::operation::Operation;
@@ -83,7 +83,9 @@ pub(super) fn genesis(seeds: &[usize]) -> Genesis {
         authorities: seeds.iter().map(authority).collect(),
         organisations: vec![member],
         publishers: vec![],
+        auditors: Vec::new(),
         currencies: vec![GenesisCurrency { code: "EUR".into(), issuer: "maker".into() }],
+        accounting: Accounting::default(),
     }
 }
 

@@ -14,6 +14,8 @@ fn network(folder: &Path) -> Network {
         pace: Pace::Lan,
         organisations: vec!["forge".into()],
         publishers: vec![],
+        auditors: vec![],
+        material_climate: None,
         currency: "EUR".into(),
     };
     setup.create(folder).unwrap();
