@@ -208,7 +208,8 @@ fn a_narrow_link_is_only_slow() {
             let time = load.progress(PROGRESS).await;
             let waited: Vec<u64> = some.iter().map(|one| staff.ground.delayed(*one)).collect();
             println!("narrow {some:?}: {PROGRESS} final in {time:.2?}; waited: {waited:?}");
-            assert!(waited.iter().all(|waited| *waited > 0), "not narrow: {waited:?}");
+            // Of several, a full one can hold the others' traffic up so much that they are not.
+            assert!(waited.iter().any(|waited| *waited > 0), "not narrow: {waited:?}");
         };
         slow(&mut staff, &[0]).await;
         slow(&mut staff, &[1, 2, 3]).await;
