@@ -318,6 +318,12 @@ impl Footprint {
         }
         let nothing = Self { undeclared: self.undeclared, gwp_sets: self.gwp_sets, ..Self::ZERO };
         let mut parts = alloc::vec![nothing; weights.len()];
+        // As a rule one output has weight, and waste has none.
+        let mut heirs = weights.iter().zip(&mut parts).filter(|(weight, _)| **weight > 0);
+        if let (Some((_, heir)), None) = (heirs.next(), heirs.next()) {
+            heir.values = self.values;
+            return Ok(parts);
+        }
         for (index, value) in self.values.iter().enumerate().filter(|(_, value)| **value != 0) {
             for (part, share) in parts.iter_mut().zip(largest_remainder(*value, weights, total)?) {
                 part.values[index] = share;

@@ -38,7 +38,7 @@ fn follow(state: &dyn Read, id: LotId, lot: &LotRow) -> Result<(), BalanceError>
     let mut amount = lot.original;
     let under_way = waiting(state, lot.sequence, 0)?;
     let begun = under_way.as_ref().and_then(|row| match &row.at {
-        WorkAt::Within { next, before, .. } => Some((*next, before)),
+        WorkAt::Within { next, before, .. } => Some((*next, before.as_ref())),
         _ => None,
     });
     for number in 0..lot.uses {

@@ -17,7 +17,7 @@ use crate::rows::{
     booked_key, key, read, sink_key, use_key,
 };
 use crate::transformation::FAN_MAX;
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 /// Most steps of restatements that one commit takes, give or take one transformation: a step is a
 /// taking that is given its share, a lot, or an input, activity or output of a transformation.
@@ -88,7 +88,8 @@ pub(super) fn work_off(work: &mut Work<'_>, steps: usize) -> Checked<()> {
             }
             WorkAt::Within { lot, next, amount, before } => {
                 work.state.remove(at.clone());
-                share_out(work, Takings { lot, next, amount, before }, row.change, left)?
+                let takings = Takings { lot, next, amount, before: *before };
+                share_out(work, takings, row.change, left)?
             }
         };
         // What comes to wait on the way waits further on.
@@ -129,6 +130,7 @@ fn share_out(
     while at.next < lot.uses {
         if taken >= steps {
             let Takings { lot: id, next, amount, before } = at;
+            let before = Box::new(before);
             let waiting = WorkRow { at: WorkAt::Within { lot: id, next, amount, before }, change };
             work.state.put(work_key(lot.sequence, UNDER_WAY), &waiting);
             return Ok(taken);

@@ -6,7 +6,7 @@ use crate::id::{LotId, MemberId, TransactionId, TransformationId};
 use crate::operation::Evidence;
 use crate::quantity::{Quantity, Timestamp};
 use crate::restatement::{Restatement, RestatementState};
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// A restatement, and what became of it.
@@ -71,7 +71,7 @@ pub enum WorkAt {
         /// How much there was of the lot before that taking.
         amount: u64,
         /// What that much carried, without the difference.
-        before: Footprint,
+        before: Box<Footprint>,
     },
     /// At an input of a transformation, or at its activities.
     Transformation(TransformationId),

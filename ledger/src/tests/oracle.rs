@@ -14,6 +14,7 @@ use crate::quantity::{Milligrams, Quantity, Unit};
 use crate::restatement::{Correction, Restatement, Source};
 use crate::transaction::Transaction;
 use crate::transformation::{Activity, OutputRole, Transformation};
+use std::boxed::Box;
 use std::collections::BTreeMap;
 use std::vec::Vec;
 
@@ -115,7 +116,7 @@ impl Values {
 /// What happened to footprint, in order.
 enum Entry {
     /// A lot of a reading or declaration.
-    Source { lot: LotId, amount: u64, values: Values },
+    Source { lot: LotId, amount: u64, values: Box<Values> },
     /// A part taken as another lot.
     Part { from: LotId, amount: u64, to: LotId },
     /// A part booked out.
@@ -170,7 +171,7 @@ impl Oracle {
         for item in items {
             let Item::Transaction(transaction) = item else { continue };
             let found = effects.executed.iter().find(|executed| executed.id == transaction.id());
-            if !found.is_some_and(|executed| executed.result.is_ok()) {
+            if found.is_none_or(|executed| executed.result.is_err()) {
                 continue;
             }
             for (operation, number) in transaction.envelope().operations.iter().zip(0..) {
@@ -259,7 +260,7 @@ impl Oracle {
     fn source(&mut self, lot: LotId, amount: u64, basis: Basis, values: Values) {
         let (entry, first) = (self.entries.len(), values.clone());
         self.lots.insert(lot, Booked { entry, activity: 0, basis, first });
-        self.entries.push(Entry::Source { lot, amount, values });
+        self.entries.push(Entry::Source { lot, amount, values: Box::new(values) });
     }
 
     fn part(&mut self, portion: Portion, to: LotId) {
@@ -338,7 +339,7 @@ impl Oracle {
         let booked = booked.expect("a source");
         booked.basis = basis;
         match &mut self.entries[booked.entry] {
-            Entry::Source { values, .. } => *values = corrected,
+            Entry::Source { values, .. } => **values = corrected,
             Entry::Make { activities, .. } => activities[booked.activity] = corrected,
             _ => unreachable!("no source"),
         }
@@ -351,7 +352,7 @@ impl Oracle {
             match entry {
                 Entry::Source { lot, amount, values } => {
                     books.sources.add(values);
-                    books.lots.insert(*lot, (*amount, values.clone()));
+                    books.lots.insert(*lot, (*amount, Values::clone(values)));
                 }
                 Entry::Part { from, amount, to } => {
                     let taken = books.take(*from, *amount);

@@ -130,7 +130,7 @@ impl History {
             20 => {
                 let waiting = self.restatements.iter().rev().take(2).cycle();
                 let restatement = *waiting.clone().nth(one.order.into())?;
-                let approve = one.share % 4 > 0;
+                let approve = !one.share.is_multiple_of(4);
                 let decision = RestatementDecision { restatement, approve };
                 ("auditor", Operation::DecideRestatement(decision))
             }

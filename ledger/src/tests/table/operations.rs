@@ -123,6 +123,14 @@ impl Table {
                 transformation: self.transformation(line),
             }),
             "confirm" => Operation::ConfirmOrder(step),
+            "vote" => Operation::VoteCommittee(self.vote(line)),
+            _ => self.correction(verb, line),
+        }
+    }
+
+    /// What keeps the books right.
+    fn correction(&self, verb: &str, line: &Line<'_>) -> Operation {
+        match verb {
             "restate" => Operation::Restate(self.restatement(line)),
             "decide" => Operation::DecideRestatement(RestatementDecision {
                 restatement: self.restatement_named(line.name),
@@ -139,7 +147,6 @@ impl Table {
                 evidence: line.get("evidence").map(|word| evidence(&text(word))),
             }),
             "limits" => Operation::SetLimits(LimitList { limits: limits(line) }),
-            "vote" => Operation::VoteCommittee(self.vote(line)),
             other => panic!("no such verb: {other}"),
         }
     }
