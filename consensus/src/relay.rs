@@ -3,9 +3,15 @@
 //! Everybody streams its own blocks to everybody, so pushing all history would multiply traffic by
 //! `n`. What each peer has is visible in its own blocks' parents: a peer that went on for rounds
 //! without an author's blocks, though we have them, is not getting them. That author's blocks are
-//! then pushed to it for a while, and a withholding author gains at most one fetch.
+//! then pushed to it for a while, and a withholding author gains at most one fetch. Only what our own
+//! block builds on goes along with it: of an author with another block for each of us that is one a
+//! round, while the others come with the blocks of those who have them.
 
-use alloc::{vec, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec,
+    vec::Vec,
+};
 
 use crate::{
     authority_set::AuthoritySet,
@@ -73,13 +79,18 @@ impl Relay {
         shown.and_then(|own| own.get(block.author.position())).is_none_or(|r| *r < block.round)
     }
 
-    /// What to push to whom, of what was accepted since the last time.
+    /// What to push to whom, of what was accepted since the last time, along with an own block.
     pub fn flush(
         &mut self,
         dag: &Dag,
         connected: AuthoritySet,
+        own: &Block,
     ) -> Vec<(AuthorityIndex, Vec<Block>)> {
-        let fresh = core::mem::take(&mut self.fresh);
+        let accepted = core::mem::take(&mut self.fresh).into_iter();
+        let (accepted, next): (Vec<_>, _) =
+            accepted.partition(|(block, _)| block.round() < own.round());
+        self.fresh = next;
+        let fresh = built_on(own, accepted);
         let mut pushes = Vec::new();
         for peer in connected.iter() {
             let mut blocks = Vec::new();
@@ -116,6 +127,22 @@ impl Relay {
     }
 }
 
+/// Of these blocks those that are parents of `own`, or lie behind one in its author's own chain.
+fn built_on(own: &Block, accepted: Vec<(Block, AuthorityIndex)>) -> Vec<(Block, AuthorityIndex)> {
+    let previous: BTreeMap<BlockRef, Option<BlockRef>> = accepted
+        .iter()
+        .map(|(block, _)| (block.reference(), block.parents().first().copied()))
+        .collect();
+    let mut built_on = BTreeSet::new();
+    for parent in own.parents() {
+        let mut next = Some(*parent);
+        while let Some(block) = next.filter(|block| built_on.insert(*block)) {
+            next = previous.get(&block).copied().flatten();
+        }
+    }
+    accepted.into_iter().filter(|(block, _)| built_on.contains(&block.reference())).collect()
+}
+
 /// The round of the author's block `steps` before this one.
 fn ancestor(dag: &Dag, block: &Block, steps: usize) -> Option<Round> {
     let mut round = block.round();
@@ -123,4 +150,28 @@ fn ancestor(dag: &Dag, block: &Block, steps: usize) -> Option<Round> {
         round = dag.newest(block.author(), round.minus(1))?.round;
     }
     Some(round)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{block, committee, first_round, own_first};
+
+    #[test]
+    fn of_twins_the_one_goes_along_that_the_own_block_builds_on() {
+        let committee = committee(4);
+        let first = first_round(&committee);
+        let parents: Vec<BlockRef> = first.iter().map(Block::reference).collect();
+        let twins = [&[][..], &[b"twin".as_slice()]]
+            .map(|payload| block(&committee, 2, 2, &own_first(2, &parents), payload));
+        let others =
+            [1, 3].map(|author| block(&committee, author, 2, &own_first(author, &parents), &[]));
+        let below = [&twins[0], &others[0], &others[1]].map(Block::reference);
+        let own = block(&committee, 1, 3, &own_first(1, &below), &[]);
+        let sender = AuthorityIndex(3);
+        let accepted = [&first[2], &twins[1], &twins[0]].map(|block| (block.clone(), sender));
+        let along = built_on(&own, accepted.to_vec());
+        let along: Vec<BlockRef> = along.iter().map(|(block, _)| block.reference()).collect();
+        assert_eq!(along, [first[2].reference(), twins[0].reference()], "and what it builds on");
+    }
 }

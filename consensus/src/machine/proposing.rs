@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Consensus, Mode};
 use crate::{
-    block::Draft,
+    block::{Block, Draft},
     event::{Action, Now, Timer},
     types::{BlockRef, Round},
 };
@@ -19,7 +19,6 @@ impl Consensus {
             && self.is_here(&self.pacemaker.own_last())
         {
             if self.pacemaker.advance(&self.dag, now.monotonic) {
-                self.push_history();
                 continue;
             }
             let due = self.pacemaker.due(&self.dag, self.is_busy(), now.monotonic);
@@ -76,7 +75,7 @@ impl Consensus {
         self.actions.push(Action::Persist { block: block.clone(), durable: true });
         self.actions.push(Action::Broadcast(block.clone()));
         self.note_votes(&block);
-        self.push_history();
+        self.push_history(&block);
     }
 
     /// The own previous block, then of each other author the newest accepted block below `round`
@@ -99,8 +98,8 @@ impl Consensus {
         parents
     }
 
-    fn push_history(&mut self) {
-        for (to, blocks) in self.relay.flush(&self.dag, self.fetcher.connected()) {
+    fn push_history(&mut self, block: &Block) {
+        for (to, blocks) in self.relay.flush(&self.dag, self.fetcher.connected(), block) {
             self.actions.push(Action::Send { to, blocks });
         }
     }

@@ -386,11 +386,19 @@ fn the_blocks_of_an_author_are_pushed_to_who_had_to_ask_for_one() {
             machine.handle(NOW, Event::BlocksAsked { by, references });
         }
         let parents: Vec<BlockRef> = first[1..].iter().map(Block::reference).collect();
+        let mut actions = Vec::new();
+        for author in 1..4 {
+            let next = block(&committee, author, 2, &own_first(author, &parents), &[]);
+            actions.extend(machine.handle(NOW, received(author, &next)));
+        }
+        // It goes along with the block that builds on it.
+        for after_ms in [1_000, 2_000] {
+            let later = Now { monotonic: NOW.monotonic.plus_ms(after_ms), ..NOW };
+            actions.extend(machine.handle(later, Event::Timer(Timer::Proposal)));
+        }
+        let made = actions.iter().filter(|action| matches!(action, Action::Broadcast(_)));
+        assert_eq!(made.count(), 2);
         let next = block(&committee, 2, 2, &own_first(2, &parents), &[]);
-        let mut actions = machine.handle(NOW, received(2, &next));
-        let later = Now { monotonic: NOW.monotonic.plus_ms(1_000), ..NOW };
-        actions.extend(machine.handle(later, Event::Timer(Timer::Proposal)));
-        assert!(actions.iter().any(|action| matches!(action, Action::Broadcast(_))));
         actions.contains(&Action::Send { to: AuthorityIndex(1), blocks: vec![next] })
     };
     assert!(pushed(true) && !pushed(false));
