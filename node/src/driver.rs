@@ -185,9 +185,9 @@ impl Driver {
     fn duty(&self) -> Duty {
         let machine = self.replica.consensus();
         match machine.own() {
-            None => Duty::Follows,
             Some(_) if machine.status().signing => Duty::Signs,
-            Some(_) if self.stopped => Duty::Stopped,
+            _ if self.stopped => Duty::Stopped,
+            None => Duty::Follows,
             Some(_) => Duty::LostLog,
         }
     }

@@ -36,8 +36,8 @@ use kerbholz_client::ledger::id::TransactionId;
 use kerbholz_client::ledger::quantity::Timestamp;
 use kerbholz_client::ledger::transaction::{Transaction, UnverifiedTransaction};
 use kerbholz_consensus::{
-    Action, AuthorityIndex, Base, Block, Checkpoint, Committee, Event, Now, Parameters, PublicKey,
-    Recovery, RecoveryError, RefusalReason, Round, Signer, Status,
+    Action, AuthorityIndex, Base, Block, Checkpoint, Committee, Event, HaltReason, Now, Parameters,
+    PublicKey, Recovery, RecoveryError, RefusalReason, Round, Signer, Status,
 };
 use std::collections::BTreeMap;
 
@@ -59,6 +59,9 @@ pub struct Replica {
     uncertified: BTreeMap<u64, Round>,
     /// Whether nothing was signed yet since the log was lost (§8.5).
     lost_log: bool,
+    /// Whether a block of our key was met that we have not made, after we signed since the start: then
+    /// nothing is signed in any epoch until somebody has looked (§8.5).
+    stopped: bool,
     /// The operator's word of what was signed before.
     sign_after: Option<SignAfter>,
 }
@@ -182,17 +185,19 @@ impl Replica {
         let sign_after = self.sign_after.and_then(|it| it.of(epoch, Round::GENESIS, lost_log));
         let checkpoint = Some(checkpoint);
         let recovery = Recovery { base, checkpoint, lost_log, sign_after, ..Recovery::default() };
-        signing::report(&names, &committee, &self.signer.public_key(), &recovery);
+        let signer = Some(&self.signer).filter(|_| !self.stopped);
+        if let Some(signer) = signer {
+            signing::report(&names, &committee, &signer.public_key(), &recovery);
+        }
         let parameters = self.parameters.clone();
-        let (machine, first) =
-            Machine::recover(now, parameters, committee, &self.signer, recovery)?;
+        let (machine, first) = Machine::recover(now, parameters, committee, signer, recovery)?;
         self.machine = machine;
         self.collected = Round::GENESIS;
         self.uncertified.clear();
         self.mempool.hold_all();
         let member = self.machine.own().is_some();
         tracing::info!(epoch, commit = base.index, member, "a new epoch begins");
-        if was_member && !member {
+        if was_member && !member && !self.stopped {
             tracing::warn!(
                 epoch,
                 "this authority is no member of the committee any more: it follows the ledger and \
@@ -349,6 +354,10 @@ impl Replica {
                         self.in_own_block(&block);
                     }
                     rest.push(Action::Persist { block, durable });
+                }
+                Action::Halt(reason) => {
+                    self.stopped |= matches!(reason, HaltReason::ForeignOwnBlock(_));
+                    rest.push(Action::Halt(reason));
                 }
                 Action::LogLost { newer } => {
                     self.lost_log = true;

@@ -15,7 +15,7 @@ pub enum Machine {
 }
 
 impl Machine {
-    /// The machine of an epoch: that of a member if the key is one's.
+    /// The machine of an epoch: that of a member if there is a key to sign with, and it is one's.
     ///
     /// # Errors
     /// [`RecoveryError`].
@@ -23,11 +23,11 @@ impl Machine {
         now: Now,
         parameters: Parameters,
         committee: Committee,
-        signer: &Signer,
+        signer: Option<&Signer>,
         recovery: Recovery,
     ) -> Result<(Self, Vec<Action>), RecoveryError> {
-        if committee.index_of(&signer.public_key()).is_some() {
-            let signer = signer.clone();
+        let member = |signer: &&Signer| committee.index_of(&signer.public_key()).is_some();
+        if let Some(signer) = signer.filter(member).cloned() {
             let (consensus, first) =
                 Consensus::recover(now, parameters, committee, signer, recovery)?;
             Ok((Self::Member(Box::new(consensus)), first))

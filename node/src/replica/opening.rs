@@ -96,7 +96,7 @@ impl Opened {
         let own = committee.index_of(&signer.public_key());
         let mempool = waiting(&executor, &before, &recovery.blocks, own)?;
         let (machine, first) =
-            Machine::recover(now, parameters.clone(), committee, &signer, recovery)?;
+            Machine::recover(now, parameters.clone(), committee, Some(&signer), recovery)?;
         let mut replica = Replica {
             signer,
             parameters,
@@ -104,6 +104,7 @@ impl Opened {
             mempool,
             greetings: BTreeMap::new(),
             collected: Round::GENESIS,
+            stopped: false,
             uncertified: BTreeMap::new(),
             lost_log,
             sign_after,

@@ -35,7 +35,7 @@ fn replica_of(parameters: Parameters, recovery: Recovery) -> (Replica, Vec<Actio
     });
     let committee = committee.unwrap();
     let (machine, first) =
-        Machine::recover(at(0), parameters.clone(), committee, &signer, recovery).unwrap();
+        Machine::recover(at(0), parameters.clone(), committee, Some(&signer), recovery).unwrap();
     let mut replica = Replica {
         signer,
         parameters,
@@ -43,6 +43,7 @@ fn replica_of(parameters: Parameters, recovery: Recovery) -> (Replica, Vec<Actio
         mempool: Mempool::default(),
         greetings: BTreeMap::new(),
         collected: Round::GENESIS,
+        stopped: false,
         uncertified: BTreeMap::new(),
         lost_log: false,
         sign_after: None,

@@ -125,6 +125,28 @@ fn one_that_met_a_foreign_block_of_its_own_asks_at_the_next_start() {
     world.agree();
 }
 
+/// Whoever else has its key is there in the next epoch, too.
+#[test]
+fn one_that_met_a_foreign_block_of_its_own_signs_in_no_epoch_until_it_is_started_again() {
+    let mut world = World::running(&[1, 2, 3, 4]);
+    world.run(30_000);
+    let foreign = twin(&world, 4);
+    meets(&mut world, 4, foreign);
+    let change = CommitteeChange::Add(world.candidate(5));
+    world.founded_disk(5);
+    world.vote(&[1, 2, 3], &change);
+    world.start(5);
+    world.run_until("all are in the next epoch", |world| {
+        [1, 2, 3, 4, 5].iter().all(|seed| world.nodes[seed].replica.epoch() == 1)
+    });
+    world.run(60_000);
+    assert!(!signs(&world, 4) && own_round(&world, 4) == 0 && world.nodes[&4].replica.lost_log());
+    world.stop(4);
+    world.start(4);
+    world.run_until("it signs", |world| signs(world, 4) && own_round(world, 4) > 0);
+    world.agree();
+}
+
 #[test]
 fn an_old_copy_of_its_disk_is_noticed_and_marked() {
     let mut world = World::running(&[1, 2, 3, 4]);
