@@ -130,7 +130,12 @@ impl CatchUp {
 
     /// Whether nothing was committed for long, though an idle network commits now and then.
     pub fn is_stalled(&self, now: Instant) -> bool {
-        now > self.progress.plus_ms(2 * self.heartbeat_ms)
+        now >= self.stalls_at()
+    }
+
+    /// From when on that is so, if nothing is committed before.
+    pub fn stalls_at(&self) -> Instant {
+        self.progress.plus_ms(2 * self.heartbeat_ms + 1)
     }
 
     /// A peer is gone, and with it what it was asked.

@@ -133,6 +133,8 @@ pub struct Consensus {
     twins: Vec<BTreeSet<Round>>,
     /// Through which round little is taken of each author, because it made two blocks of one.
     shunned_through: Vec<Round>,
+    /// The newest block of each such author that was not taken.
+    unheard: BTreeMap<AuthorityIndex, Block>,
     /// Digests of the newest commits by index, to vote on.
     digests: BTreeMap<u64, CommitDigest>,
     timers: [Option<Instant>; 2],
@@ -179,6 +181,7 @@ impl Consensus {
 
     /// Everything that follows from what is known: commits, an own block, requests, timers.
     fn step(&mut self, now: Now) {
+        self.hear_all_when_stalled(now.monotonic);
         self.catch_up(now);
         self.commit_decided(now.monotonic);
         self.finish_epoch();
@@ -191,7 +194,12 @@ impl Consensus {
             return;
         }
         self.poll_fetcher(now.monotonic);
-        let due = [self.fetcher.next_poll(), self.catch_up_due(), self.return_due(now.monotonic)];
+        let due = [
+            self.fetcher.next_poll(),
+            self.catch_up_due(),
+            self.return_due(now.monotonic),
+            self.hearing_due(),
+        ];
         self.arm(Timer::Fetch, due.into_iter().flatten().min());
     }
 

@@ -102,7 +102,30 @@ impl Consensus {
         let is_free = self.dag.slot(round, author).next().is_none()
             && self.suspended.slot(round, author).next().is_none();
         let horizon = self.dag.highest_round().plus(self.parameters.rounds_ahead_max);
-        is_free && round <= horizon && (!makes_twins || self.catch_up.is_stalled(now))
+        let fits = is_free && round <= horizon;
+        let is_heard = !makes_twins || self.catch_up.is_stalled(now);
+        if fits && !is_heard {
+            let newest = self.unheard.entry(author).or_insert_with(|| block.clone());
+            if newest.round() < round {
+                *newest = block.clone();
+            }
+        }
+        fits && is_heard
+    }
+
+    /// A stream brings a block once, and nobody asks for what nobody builds on: when the network
+    /// stands still, what was not taken of authors that made two blocks a round is taken after all.
+    pub(super) fn hear_all_when_stalled(&mut self, now: Instant) {
+        if !self.unheard.is_empty() && self.catch_up.is_stalled(now) {
+            for (author, block) in core::mem::take(&mut self.unheard) {
+                self.admit(now, author, block, false);
+            }
+        }
+    }
+
+    /// When to look whether it does.
+    pub(super) fn hearing_due(&self) -> Option<Instant> {
+        (!self.unheard.is_empty()).then(|| self.catch_up.stalls_at())
     }
 
     /// Reports it when the block is the second one of its slot: once per author and round, and for

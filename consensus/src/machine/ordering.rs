@@ -76,6 +76,7 @@ impl Consensus {
         for rounds in &mut self.twins {
             *rounds = rounds.split_off(&gc_round.plus(1));
         }
+        self.unheard.retain(|_, block| block.round() > gc_round);
         let released = self.suspended.collect(gc_round);
         for block in &released {
             self.fetcher.forget(&block.reference());

@@ -113,6 +113,7 @@ impl Consensus {
             own_told: None,
             signed_from: Round::GENESIS,
             twins: alloc::vec![BTreeSet::new(); n],
+            unheard: BTreeMap::new(),
             shunned_through: alloc::vec![Round::GENESIS; n],
             digests: BTreeMap::new(),
             timers: [None; 2],

@@ -74,7 +74,15 @@ fn a_known_equivocator_is_heard_only_through_others() {
         node.handle(NOW, received(block.author().0, block));
     }
     assert!(!node.knows(&second[0].reference()) && node.knows(&second[1].reference()));
-    // A network that stands still may need even this author.
+    // A network that stands still may need even this author. Its stream brings nothing again.
+    let mut still = machine(0);
+    for block in first[1..].iter().chain([&twin, &second[0]]) {
+        still.handle(NOW, received(block.author().0, block));
+    }
+    assert!(!still.knows(&second[0].reference()));
+    let due = still.timers[Timer::Fetch as usize].unwrap();
+    still.handle(Now { monotonic: due, ..NOW }, Event::Timer(Timer::Fetch));
+    assert!(still.knows(&second[0].reference()) && !still.knows(&twin.reference()));
     let mut stalled = machine(0);
     for block in first[1..].iter().chain([&twin]) {
         stalled.handle(NOW, received(block.author().0, block));
