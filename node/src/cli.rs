@@ -26,6 +26,7 @@ mod order;
 mod output;
 mod receipt;
 mod restatement;
+mod scenario;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -117,7 +118,7 @@ enum Command {
     /// Enrol meters and book what they counted
     #[command(subcommand)]
     Meter(meter::MeterCommand),
-    /// Publish and list emission factors
+    /// Check, publish, list, show and export emission factors
     #[command(subcommand)]
     Factor(factor::FactorCommand),
     /// Issue money and show accounts
@@ -143,6 +144,9 @@ enum Command {
     /// List the authorities that signed two blocks of one round, and get the proof
     #[command(subcommand)]
     Evidence(evidence::EvidenceCommand),
+    /// List, check, compute and play scenario files
+    #[command(subcommand)]
+    Scenario(scenario::ScenarioCommand),
     /// Recompute a ledger from its blocks, as an auditor does
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -208,7 +212,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Report, CliError> {
         Command::Key(command) => key::run(command),
         Command::Machine(command) => machine::run(&context, command).await,
         Command::Meter(command) => meter::run(&context, command).await,
-        Command::Factor(command) => factor::run(&context, command).await,
+        Command::Factor(command) => factor::run(&context, command, output).await,
         Command::Money(command) => money::run(&context, command).await,
         Command::Order(command) => order::run(&context, *command, output).await,
         Command::Lot(command) => lot::run(&context, command).await,
@@ -216,6 +220,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Report, CliError> {
         Command::Restatement(command) => restatement::run(&context, *command).await,
         Command::Limit(command) => limit::run(&context, command).await,
         Command::Receipt(command) => receipt::run(&context, command).await,
+        Command::Scenario(command) => scenario::run(&context, command, output).await,
         Command::Evidence(command) => evidence::run(&context, command).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();

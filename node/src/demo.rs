@@ -11,19 +11,23 @@
 //! | [`stories`] | reads the scenario files |
 //! | [`authorities`] | starts, kills, stops and measures the processes |
 //! | [`cast`] | publishes factors, enrols machines and meters, issues money |
+//! | [`join`] | the same on a network that runs already |
 //! | [`player`] | plays a variant, step by step |
 //! | [`interruption`] | kills an authority when half of the steps are done |
 //! | [`timing`] | finality, as the clients see it |
 //! | [`examine`] | replays, verifies, compares |
+//! | [`books`] | what the ledger says of a variant |
 //! | [`findings`], [`flows`] | what the ledger says, as data |
 //! | [`show`], [`report`] | the same for people |
 
 pub mod authorities;
+pub mod books;
 pub mod cast;
 pub mod examine;
 pub mod findings;
 pub mod flows;
 pub mod interruption;
+pub mod join;
 pub mod player;
 pub mod report;
 pub mod screen;
@@ -34,8 +38,8 @@ pub mod units;
 
 use crate::audit::AuditError;
 use crate::config::Pace;
-use crate::scenario::ScenarioError;
 use crate::setup::{Setup, SetupError};
+use crate::written::{Problem, Problems};
 use authorities::{Authorities, ProcessError};
 use cast::Cast;
 use findings::Findings;
@@ -78,7 +82,10 @@ pub struct Options {
 pub enum DemoError {
     /// A scenario file cannot be played.
     #[error(transparent)]
-    Scenario(#[from] ScenarioError),
+    Scenario(#[from] Problem),
+    /// A factor file cannot be used.
+    #[error(transparent)]
+    Factors(#[from] Problems),
     /// A scenario file cannot be read, or the files do not go together.
     #[error("{0}")]
     Stories(String),
@@ -158,6 +165,35 @@ pub struct Failure {
 
 fn kept(data: Option<&Path>) -> String {
     data.map_or_else(String::new, |data| format!("\nThe data is kept in {}", data.display()))
+}
+
+/// Plays the stories on a network that runs already, and reads back what was booked.
+///
+/// # Errors
+/// [`DemoError`]: what is missing on the network, or which step was refused.
+pub async fn perform_on(
+    place: &join::Place,
+    stories: Arc<Stories>,
+    screen: &Screen,
+) -> Result<(Vec<findings::ScenarioFinding>, CommitIndex), DemoError> {
+    screen.begin("Machines and meters are enrolled where they are not yet");
+    let cast = join::join(place, &stories).await?;
+    let timing = timing::Timing::default();
+    let stage = Stage::new(cast, timing, screen.clone(), stories.clone()).keeping_births();
+    let stage = Arc::new(stage);
+    screen.steps(stories.steps(), "Machines order, produce, deliver and settle");
+    let played = play(&stage).await?;
+    screen.begin("What was booked is read back");
+    let reader = join::reader(place, stage.seen())?;
+    let excerpt = books::Excerpt::read(&reader, &played).await?;
+    screen.end();
+    let mut scenarios = Vec::new();
+    for (index, story) in stories.stories.iter().enumerate() {
+        let played = played.iter().filter(|played| played.place.0 == index);
+        let found = findings::scenario(story, &stories.factors, played, &excerpt.books())?;
+        scenarios.push(found);
+    }
+    Ok((scenarios, stage.seen()))
 }
 
 /// Runs the demo.
@@ -304,7 +340,7 @@ async fn act(
     Ok(Acted { played, interruption, submissions: timing.count(), timing, factors, playing })
 }
 
-async fn play(stage: &Arc<Stage>) -> Result<Vec<Played>, DemoError> {
+pub(crate) async fn play(stage: &Arc<Stage>) -> Result<Vec<Played>, DemoError> {
     let slots = Arc::new(tokio::sync::Semaphore::new(VARIANTS_AT_ONCE));
     let mut tasks = JoinSet::new();
     for place in stage.stories.variants() {

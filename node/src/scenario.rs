@@ -2,36 +2,43 @@
 //!
 //! A scenario says which machines of which organisations order what of one another, what goes in,
 //! what comes out, and by which figures; the ledger computes the footprints. Reading is pure: text
-//! in, [`Scenario`] and [`FactorFile`] out, or a [`ScenarioError`] with file, line and reason.
+//! in, [`Scenario`] out, or a [`crate::written::Problem`] with file, line, column and reason.
 //! Amounts are exact integers in the ledger's base units; whatever does not come out whole, has no
 //! citation, takes what is not there or loses mass is an error. [`Scenario::judge`] compares what
 //! was booked with what the study expects. The format is explained in `docs/scenarios/README.md`.
 
 mod build;
-mod error;
+mod check;
+mod cited;
 mod expectation;
-mod factors;
+mod figures;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 mod flow;
 mod judge;
-mod measure;
+mod model;
 mod names;
 mod raw;
+mod sensitivity;
 pub mod shipped;
 mod step;
 
-pub use error::{Reason, ScenarioError};
-pub use expectation::{Check, Expectation, Operand, Part};
-pub use factors::{Citation, FactorFile};
-pub use judge::{Booked, Outcome, Verdict};
-pub use measure::{Measure, Ratio};
+pub use check::{Check, Expectation, Operand, OrderCheck, Part};
+pub use cited::{Citation, Cited, Figure, Range};
+pub use judge::{Booked, Judged, Judgement, OrderFact, Verdict};
+pub use model::Change;
+pub use sensitivity::{RangeEffect, Sensitivity};
 
-use kerbholz_ledger::factor::Standing;
-use kerbholz_ledger::footprint::{Dimension, EvidenceTier, Footprint};
+use crate::factors;
+use crate::measure;
+use crate::measure::Ratio;
+use crate::written::Reason;
+use kerbholz_ledger::footprint::{Dimension, DimensionSet, EvidenceTier, Footprint};
+use kerbholz_ledger::id::ContentHash;
 pub use kerbholz_ledger::operation::SinkKind;
+use kerbholz_ledger::order::FailureBearer;
 use kerbholz_ledger::quantity::{Milligrams, Minor, Quantity};
-use kerbholz_ledger::transformation::{AllocationRule, OutputRole};
+use kerbholz_ledger::transformation::{AllocationRule, Outcome, OutputRole};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -65,8 +72,10 @@ pub struct Scenario {
     pub study: String,
     /// Where figures come from, by key.
     pub sources: BTreeMap<String, Citation>,
-    /// The figures that steps refer to, by name (a variant may have its own of the same name).
-    pub figures: BTreeMap<String, Figure>,
+    /// Ranges of factors' climate impact in the literature, as multiples of it, by code.
+    pub ranges: BTreeMap<String, Range<Ratio>>,
+    /// Documents that orders name by hash: design files.
+    pub documents: BTreeMap<String, Document>,
     /// The organisations, by name.
     pub organisations: BTreeMap<String, Organisation>,
     /// The machines, by name.
@@ -79,19 +88,13 @@ pub struct Scenario {
     pub expectations: Vec<Expectation>,
 }
 
-/// A cited figure.
+/// A document that is exchanged outside the ledger, and known to it by its hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Figure {
-    /// As written, e.g. `83 MJ/kg`.
-    pub text: String,
-    /// Exactly.
-    pub measure: Measure,
-    /// A key of the sources.
-    pub source: String,
-    /// How far it can be relied on.
-    pub standing: Standing,
-    /// How it was derived or chosen.
-    pub note: String,
+pub struct Document {
+    /// What it is.
+    pub title: String,
+    /// BLAKE3 of its content.
+    pub hash: ContentHash,
 }
 
 /// A company in the scenario.
@@ -132,7 +135,7 @@ pub struct Variant {
     pub title: String,
     /// The lot that is the functional unit, delivered.
     pub product: String,
-    /// The figures it has of its own.
+    /// The figures in force: its own instead of those it is like, and those instead of the file's.
     pub figures: BTreeMap<String, Figure>,
     /// What happens, in the order in which it is booked.
     pub steps: Vec<Step>,
@@ -149,6 +152,8 @@ pub struct Avoided {
     pub factor: String,
     /// How much of it.
     pub amount: Quantity,
+    /// The same as written.
+    pub written: String,
     /// Its footprint: factor times amount.
     pub footprint: Footprint,
 }
@@ -165,6 +170,20 @@ pub enum Stage {
     Transport,
     /// Getting rid of waste.
     Disposal,
+    /// What supports the work: computing, transmitting data, insuring.
+    Service,
+}
+
+impl std::fmt::Display for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Material => "material",
+            Self::Processing => "processing",
+            Self::Transport => "transport",
+            Self::Disposal => "disposal",
+            Self::Service => "service",
+        })
+    }
 }
 
 /// What a source's footprint is counted under when hot spots are looked for.
@@ -181,14 +200,32 @@ pub struct Tag {
 pub struct Step {
     /// Line in the file.
     pub line: usize,
+    /// Character in the line.
+    pub column: usize,
     /// What the footprint it books is counted under; `None` where it books none.
     pub tag: Option<Tag>,
     /// The sources of the figures in it.
     pub sources: Vec<String>,
     /// How well its amounts are known. `Derived` wants evidence on the ledger, `Default` none.
     pub tier: EvidenceTier,
+    /// What it books, as written: amounts that can be computed anew with other figures.
+    pub books: Vec<Booking>,
     /// What happens.
     pub action: Action,
+}
+
+/// A source that a step books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Booking {
+    /// A factor times an amount.
+    Factor {
+        /// Its code.
+        code: String,
+        /// The amount, as written.
+        amount: String,
+    },
+    /// Waste, by its mass as written.
+    Waste(String),
 }
 
 /// What a step does, in terms of the ledger.
@@ -278,6 +315,16 @@ pub struct Order {
     pub predicted_climate: Option<i128>,
     /// Largest difference of mass in and out, in millionths of mass in.
     pub mass_tolerance_ppm: u32,
+    /// The dimensions that must be declared.
+    pub required: DimensionSet,
+    /// The document that says what is to be made: a key of the scenario's; else the scenario itself.
+    pub specification: Option<String>,
+    /// The machine that confirms delivery; the buyer if nobody else does.
+    pub confirmer: Option<String>,
+    /// How it ends: complete, or failed.
+    pub outcome: Outcome,
+    /// Who keeps what a failure leaves.
+    pub failure: FailureBearer,
 }
 
 /// A direct activity.

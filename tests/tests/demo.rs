@@ -174,18 +174,18 @@ fn audited_again(data: &Path, log_root: &str) {
 fn a_malformed_scenario_is_named_with_file_line_and_reason() {
     let folder = tempfile::tempdir().unwrap();
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/scenarios");
-    for file in ["factors.toml", "b-aircraft-spare-part.toml"] {
-        std::fs::copy(shipped.join(file), folder.path().join(file)).unwrap();
-    }
+    let file = "b-aircraft-spare-part.toml";
+    std::fs::copy(shipped.join(file), folder.path().join(file)).unwrap();
     let scenario = folder.path().join("b-aircraft-spare-part.toml");
     let whole = std::fs::read_to_string(&scenario).unwrap();
     let broken = whole.replacen("machine = \"ingot-yard\"", "machine = \"no-such-yard\"", 1);
     assert_ne!(broken, whole);
     let line = 1 + broken.lines().position(|line| line.contains("no-such-yard")).unwrap();
+    let column = 1 + "machine = ".len();
     std::fs::write(&scenario, broken).unwrap();
     let output = run(&["demo", "--scenarios", text(folder.path())]);
     assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
-    let place = format!("b-aircraft-spare-part.toml:{line}: unknown machine");
+    let place = format!("b-aircraft-spare-part.toml:{line}:{column}: unknown machine");
     assert!(stderr(&output).contains(&place), "{}", stderr(&output));
 }
 

@@ -65,12 +65,7 @@ impl Context {
     fn session(&self, key: &Keypair) -> Result<Session, CliError> {
         let timeouts = Timeouts { overall: self.timeout, ..Timeouts::default() };
         let session = Session::open_within(&self.network()?, key, timeouts)?;
-        // Without the file, reads may be a moment older: no reason to fail.
-        if let Ok(text) = std::fs::read_to_string(self.dir.join(SEEN_FILE))
-            && let Ok(commit) = text.trim().parse()
-        {
-            session.catch_up_with(CommitIndex::new(commit));
-        }
+        session.catch_up_with(self.seen());
         Ok(session)
     }
 
@@ -144,9 +139,21 @@ impl Context {
         Ok(true)
     }
 
+    /// The newest commit that this user's commands have seen.
+    pub fn seen(&self) -> CommitIndex {
+        // Without the file, reads may be a moment older: no reason to fail.
+        let text = std::fs::read_to_string(self.dir.join(SEEN_FILE)).unwrap_or_default();
+        text.trim().parse().map_or(CommitIndex::ZERO, CommitIndex::new)
+    }
+
     /// Keeps how far a session has seen, for the next command.
     pub fn keep_seen(&self, session: &Session) {
-        let text = format!("{}\n", session.seen().get());
+        self.keep_seen_commit(session.seen());
+    }
+
+    /// Keeps the newest commit that was seen, for the next command.
+    pub fn keep_seen_commit(&self, seen: CommitIndex) {
+        let text = format!("{}\n", seen.get());
         // A folder that cannot be written costs freshness of the next read, nothing else.
         let _ = files::write(&self.dir.join(SEEN_FILE), text.as_bytes(), false);
     }

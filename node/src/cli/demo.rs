@@ -27,7 +27,7 @@ pub struct DemoArgs {
     /// With --json: the file to write; standard output if left out
     #[arg(value_name = "FILE", requires = "json")]
     file: Option<PathBuf>,
-    /// Play the scenario files of a folder (with a factors.toml) instead of those built in
+    /// Play the scenario files of a folder (and its factors.csv or factors.toml, if any) instead of those built in
     #[arg(long, value_name = "DIR")]
     scenarios: Option<PathBuf>,
     /// Keep the network's data here
@@ -72,7 +72,7 @@ pub async fn run(args: DemoArgs, output: &Output) -> Result<Report, CliError> {
 }
 
 /// The page that standard output is.
-fn terminal() -> Page {
+pub fn terminal() -> Page {
     let is_terminal = std::io::stdout().is_terminal();
     let columns = comfy_table::Table::new().width().filter(|_| is_terminal);
     let colour = is_terminal && std::env::var_os("NO_COLOR").is_none();

@@ -106,7 +106,7 @@ fn create(dir: &Path, args: &DevArgs) -> Result<(), CliError> {
         host: IpAddr::V4(Ipv4Addr::LOCALHOST),
         port: args.port,
         pace: Pace::Lan,
-        organisations: vec![world::BUYERS.into(), world::MAKERS.into()],
+        organisations: world::organisations()?,
         publishers: vec![world::PUBLISHER.into()],
         auditors: vec![],
         material_climate: None,

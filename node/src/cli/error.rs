@@ -10,8 +10,8 @@ use kerbholz_node::demo::{DemoError, Failure};
 use kerbholz_node::driver::DriverError;
 use kerbholz_node::files::FileError;
 use kerbholz_node::node::NodeError;
-use kerbholz_node::scenario::ScenarioError;
 use kerbholz_node::setup::SetupError;
+use kerbholz_node::written::{Problem, Problems};
 use std::path::PathBuf;
 
 /// Exit code of a failure without a code of its own.
@@ -71,7 +71,10 @@ pub enum CliError {
     Setup(#[from] SetupError),
     /// A file of factors.
     #[error(transparent)]
-    Factors(#[from] ScenarioError),
+    Factors(#[from] Problems),
+    /// A scenario file.
+    #[error(transparent)]
+    Scenario(#[from] Problem),
     /// An authority.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -123,7 +126,7 @@ impl CliError {
             Self::Client(error) => client_exit_code(error),
             Self::Receipt(_) | Self::Evidence(_) => UNVERIFIED,
             Self::File(_) | Self::NoKey { .. } | Self::NoAuthority { .. } => FILE,
-            Self::Network(_) | Self::Factors(_) => FILE,
+            Self::Network(_) | Self::Factors(_) | Self::Scenario(_) => FILE,
             Self::Setup(SetupError::File(_) | SetupError::Storage(_)) => FILE,
             // A full disk is found out while the node runs, too.
             Self::Node(NodeError::Driver(DriverError::Storage(_) | DriverError::Execute(_))) => {
@@ -143,6 +146,7 @@ impl CliError {
 const fn demo_exit_code(error: &DemoError) -> u8 {
     match error {
         DemoError::Scenario(_)
+        | DemoError::Factors(_)
         | DemoError::Io { .. }
         | DemoError::Network(_)
         | DemoError::Setup(SetupError::File(_) | SetupError::Storage(_)) => FILE,

@@ -4,8 +4,8 @@
 use super::stories::{MeterName, Stories};
 use super::timing::Timing;
 use super::{DemoError, PUBLISHER};
+use crate::factors::FactorFile;
 use crate::files;
-use crate::scenario::FactorFile;
 use crate::setup::member_key;
 use kerbholz_client::network::Network;
 use kerbholz_client::{ClientError, Machine, Meter, Organisation, Publisher, Session};
@@ -122,7 +122,11 @@ impl Cast {
     }
 }
 
-fn session(network: &Network, key: &Keypair, seen: CommitIndex) -> Result<Session, DemoError> {
+pub(super) fn session(
+    network: &Network,
+    key: &Keypair,
+    seen: CommitIndex,
+) -> Result<Session, DemoError> {
     let session = Session::open(network, key).map_err(DemoError::step("a machine connects"))?;
     session.catch_up_with(seen);
     Ok(session)

@@ -2,18 +2,19 @@
 //! processes' counters. `--json` writes it, [`super::show`] and [`super::report`] present it.
 
 use super::authorities::Measured;
+use super::books::Books;
 use super::examine::{Examined, LedgerFinding, ReceiptFinding};
 use super::flows::{Branch, Flows, Upstream};
 use super::interruption::Interruption;
-use super::player::{Made, Played};
+use super::player::Played;
 use super::stories::{Stories, Story, orders};
 use super::timing::Finality;
 use super::{Acted, DemoError};
 use crate::audit;
-use crate::scenario::{Booked, Stage, Tag, Variant, Verdict};
+use crate::factors::FactorFile;
+use crate::scenario::{Booked, Change, Stage, Tag, Variant, Verdict};
 use kerbholz_ledger::footprint::{Dimension, Footprint};
-use kerbholz_ledger::id::{LotId, OrderId};
-use kerbholz_ledger::query;
+use kerbholz_ledger::id::LotId;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -98,6 +99,9 @@ pub struct ScenarioFinding {
     pub functional_unit: String,
     /// The study, cited.
     pub study: String,
+    /// Whether what was booked is, to the last unit, what the file computes; `None` where nothing was
+    /// booked.
+    pub as_computed: Option<bool>,
     /// The variants.
     pub variants: Vec<VariantFinding>,
     /// The study's expectations, judged by what the ledger booked.
@@ -128,12 +132,12 @@ pub struct VariantFinding {
     pub parts: Vec<PartFinding>,
     /// What it saves elsewhere; never netted.
     pub avoided: Option<AvoidedFinding>,
-    /// Orders settled.
+    /// Orders placed.
     pub orders: usize,
-    /// What they cost, in minor units.
+    /// What was paid for them, in minor units.
     pub price_minor: u64,
-    /// The delivered lot.
-    pub lot: String,
+    /// The delivered lot, where it was played.
+    pub lot: Option<String>,
     /// Where its footprint comes from.
     pub tree: Option<Branch>,
     /// The same as flows.
@@ -190,10 +194,11 @@ pub fn assemble(
     authorities: Vec<Measured>,
     took: Duration,
 ) -> Result<Findings, DemoError> {
+    let books = Books { state: &examined.replay.state, births: &examined.births };
     let mut scenarios = Vec::new();
     for (index, story) in stories.stories.iter().enumerate() {
         let played = acted.played.iter().filter(|played| played.place.0 == index);
-        scenarios.push(scenario(story, played, &examined)?);
+        scenarios.push(scenario(story, &stories.factors, played, &books)?);
     }
     let report = &examined.replay.report;
     let balance = balance(&report.balance);
@@ -214,7 +219,8 @@ pub fn assemble(
         }
     };
     Ok(Findings {
-        ok: balance.iter().all(|line| line.difference == 0),
+        ok: balance.iter().all(|line| line.difference == 0)
+            && scenarios.iter().all(|scenario| scenario.as_computed != Some(false)),
         version: env!("CARGO_PKG_VERSION"),
         dimensions: Dimension::ALL
             .iter()
@@ -248,107 +254,99 @@ fn balance(balance: &kerbholz_ledger::balance::TrialBalance) -> Vec<BalanceLine>
     Dimension::ALL.iter().map(line).collect()
 }
 
-fn scenario<'p>(
+/// What a scenario that was played came to.
+///
+/// # Errors
+/// [`DemoError::Missing`] when the books lack what the machines were told is in them.
+pub fn scenario<'p>(
     story: &Story,
+    factors: &FactorFile,
     played: impl Iterator<Item = &'p Played>,
-    examined: &Examined,
+    books: &Books<'_>,
 ) -> Result<ScenarioFinding, DemoError> {
     let scenario = &story.scenario;
     let mut variants = Vec::new();
     let mut booked = BTreeMap::new();
     for played in played {
         let variant = &scenario.variants[played.place.1];
-        let of = booked_by(variant, played, examined)?;
-        variants.push(finding(variant, played, &of, examined)?);
+        let of = books.booked(variant, played)?;
+        variants.push(finding(variant, &of, Some((played.product, books)))?);
         booked.insert(variant.id.clone(), of);
     }
+    let model = scenario.model(factors, &Change::None).unwrap_or_default();
+    let agrees = |(id, booked): (&String, &Booked)| {
+        model.get(id).is_some_and(|model| model.by_tag == booked.by_tag)
+    };
+    let as_computed = booked.iter().all(agrees);
+    Ok(assembled(story, factors, variants, &booked, Some(as_computed)))
+}
+
+/// What a scenario comes to by its file alone, without a ledger.
+///
+/// # Errors
+/// [`DemoError::Missing`] when a sum does not fit.
+pub fn computed(story: &Story, factors: &FactorFile) -> Result<ScenarioFinding, DemoError> {
+    let scenario = &story.scenario;
+    let overflow = || DemoError::Missing("a sum that fits".to_owned());
+    let booked = scenario.model(factors, &Change::None).ok_or_else(overflow)?;
+    let mut variants = Vec::new();
+    for variant in &scenario.variants {
+        if let Some(booked) = booked.get(&variant.id) {
+            variants.push(finding(variant, booked, None)?);
+        }
+    }
+    Ok(assembled(story, factors, variants, &booked, None))
+}
+
+fn assembled(
+    story: &Story,
+    factors: &FactorFile,
+    variants: Vec<VariantFinding>,
+    booked: &BTreeMap<String, Booked>,
+    as_computed: Option<bool>,
+) -> ScenarioFinding {
+    let scenario = &story.scenario;
     let study = scenario.sources.get(&scenario.study);
-    Ok(ScenarioFinding {
+    let mut expectations = scenario.judge(booked);
+    scenario.weigh(factors, &mut expectations);
+    ScenarioFinding {
         file: story.file.clone(),
         title: scenario.title.clone(),
         question: scenario.question.clone(),
         functional_unit: scenario.functional_unit.clone(),
         study: study.map(|citation| citation.cite.clone()).unwrap_or_default(),
+        as_computed,
         variants,
-        expectations: scenario.judge(&booked),
-    })
-}
-
-fn overflow(variant: &Variant) -> DemoError {
-    DemoError::Missing(format!("a sum that fits, for {}", variant.id))
-}
-
-/// What each step booked, by what it counts under.
-fn booked_by(variant: &Variant, played: &Played, of: &Examined) -> Result<Booked, DemoError> {
-    let mut booked = Booked::default();
-    for (step, made) in variant.steps.iter().zip(&played.made) {
-        let Some(tag) = &step.tag else { continue };
-        let footprint = match made {
-            Made::Source(lot) => birth(of, *lot)?.clone(),
-            Made::Order(order) => booked_by_order(of, *order)?,
-            Made::Nothing => continue,
-        };
-        let sum = booked.by_tag.entry(tag.clone()).or_default();
-        *sum = sum.checked_add(&footprint).map_err(|_| overflow(variant))?;
+        expectations,
     }
-    Ok(booked)
-}
-
-fn birth(of: &Examined, lot: LotId) -> Result<&Footprint, DemoError> {
-    let row = of.births.get(&lot);
-    row.map(|row| &row.footprint).ok_or_else(|| DemoError::Missing(format!("lot {lot}")))
-}
-
-/// What an order's completion booked itself: all that went into its outputs, less its inputs.
-fn booked_by_order(of: &Examined, id: OrderId) -> Result<Footprint, DemoError> {
-    let missing = || DemoError::Missing(format!("order {id}, completed"));
-    let state = &of.replay.state;
-    let order = query::order(state, id).ok().flatten().ok_or_else(missing)?;
-    let completed = order.completed.ok_or_else(missing)?;
-    let row = query::transformation(state, completed.transformation).ok().flatten();
-    let row = row.ok_or_else(missing)?;
-    let mut booked = Footprint::ZERO;
-    for activity in &row.activities {
-        booked = booked.checked_add(&activity.footprint).map_err(|_| missing())?;
-    }
-    let mut own = completed.footprint;
-    for input in &row.inputs {
-        own = own.checked_sub(&input.footprint).map_err(|_| missing())?;
-    }
-    // The sets of what is not declared are the activities'; the values include booked waste.
-    for dimension in Dimension::ALL {
-        booked.set(*dimension, own.get(*dimension));
-    }
-    Ok(booked)
 }
 
 fn values(footprint: &Footprint) -> Vec<Option<i128>> {
     Dimension::ALL.iter().map(|dimension| footprint.declared(*dimension)).collect()
 }
 
+/// A variant, as booked or as computed; `delivered` where it was played.
 fn finding(
     variant: &Variant,
-    played: &Played,
     booked: &Booked,
-    examined: &Examined,
+    delivered: Option<(LotId, &Books<'_>)>,
 ) -> Result<VariantFinding, DemoError> {
-    let mut total = Footprint::ZERO;
-    for footprint in booked.by_tag.values() {
-        total = total.checked_add(footprint).map_err(|_| overflow(variant))?;
-    }
+    let overflow = || DemoError::Missing(format!("a sum that fits, for {}", variant.id));
+    let total = booked.total().ok_or_else(overflow)?;
     let part = |(tag, footprint): (&Tag, &Footprint)| PartFinding {
         stage: tag.stage,
         component: tag.component.clone(),
         footprint: values(footprint),
     };
     let share = |dimension| ratio(total.get(dimension), total.get(Dimension::Climate));
-    let upstream = Upstream::new(&examined.replay.state, &examined.births);
+    let upstream = delivered.map(|(lot, books)| (lot, Upstream::new(books.state, books.births)));
+    let price = |order: &crate::scenario::Order| order.price.get();
     Ok(VariantFinding {
         id: variant.id.clone(),
         title: variant.title.clone(),
         footprint: values(&total),
         known: total.values().to_vec(),
-        product: values(birth(examined, played.product)?),
+        product: values(booked.product.as_ref().unwrap_or(&total)),
         tiers: [Dimension::ClimateMeasured, Dimension::ClimateDerived, Dimension::ClimateDefault]
             .map(share),
         quality: [
@@ -364,10 +362,13 @@ fn finding(
             footprint: values(&avoided.footprint),
         }),
         orders: orders(variant).count(),
-        price_minor: orders(variant).map(|order| order.price.get()).sum(),
-        lot: played.product.to_string(),
-        tree: upstream.tree(played.product),
-        flows: upstream.flows(played.product),
+        price_minor: match delivered {
+            Some(_) => booked.orders.values().map(|order| order.paid.get()).sum(),
+            None => orders(variant).map(price).sum(),
+        },
+        lot: delivered.map(|(lot, _)| lot.to_string()),
+        tree: upstream.as_ref().and_then(|(lot, upstream)| upstream.tree(*lot)),
+        flows: upstream.map(|(lot, upstream)| upstream.flows(lot)).unwrap_or_default(),
     })
 }
 

@@ -13,13 +13,15 @@ use kerbholz_client::order::{Order, Work};
 use kerbholz_client::session::now;
 use kerbholz_client::{Applied, Machine, Session};
 use kerbholz_ledger::factor::FactorRef;
-use kerbholz_ledger::footprint::{Dimension, DimensionSet, EvidenceTier};
-use kerbholz_ledger::id::{LotId, OrderId, TransactionId};
+use kerbholz_ledger::footprint::EvidenceTier;
+use kerbholz_ledger::id::{ContentHash, LotId, OrderId, TransactionId};
 use kerbholz_ledger::operation::{
     DeclaredFootprint, Evidence, LotDeclaration, LotSink, Operation, OrderStep,
     Portion as LedgerPortion, Reading as LedgerReading,
 };
 use kerbholz_ledger::quantity::{CommitIndex, Timestamp};
+use kerbholz_ledger::rows::LotRow;
+use kerbholz_ledger::transformation::Outcome;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +38,8 @@ pub struct Stage {
     seen: AtomicU64,
     /// Steps done; `usize::MAX` when all variants have ended.
     steps: watch::Sender<usize>,
+    /// Whether the lots of sources are kept as they were made: where nobody replays.
+    keeps_births: bool,
 }
 
 impl Stage {
@@ -43,7 +47,13 @@ impl Stage {
     pub fn new(cast: Cast, timing: Timing, screen: Screen, stories: Arc<Stories>) -> Self {
         let seen = AtomicU64::new(cast.commit.get());
         let (steps, _) = watch::channel(0);
-        Self { cast, timing, screen, stories, seen, steps }
+        Self { cast, timing, screen, stories, seen, steps, keeps_births: false }
+    }
+
+    /// The same, where players keep the lots of sources as they were made.
+    pub const fn keeping_births(mut self) -> Self {
+        self.keeps_births = true;
+        self
     }
 
     /// The newest commit that any player has seen.
@@ -64,6 +74,20 @@ impl Stage {
     /// Somebody's session, to ask with.
     pub fn any_session(&self) -> Option<&Session> {
         self.cast.machines.values().next().map(|machine| &**machine)
+    }
+
+    /// A source's lot as it was made, where that is kept.
+    async fn born(
+        &self,
+        session: &Session,
+        lot: LotId,
+        what: &str,
+    ) -> Result<Option<(LotId, LotRow)>, DemoError> {
+        if !self.keeps_births {
+            return Ok(None);
+        }
+        let row = session.lot(lot).await.map_err(DemoError::step(what))?;
+        Ok(Some((lot, row)))
     }
 
     fn done(&self) {
@@ -109,6 +133,12 @@ pub struct Played {
     pub product: LotId,
     /// The transaction by which it was delivered.
     pub delivery: TransactionId,
+    /// The orders by name, and the machine that confirmed each, if one did.
+    pub orders: BTreeMap<String, (OrderId, Option<String>)>,
+    /// The lots that left the ledger.
+    pub sunk: Vec<LotId>,
+    /// The lots of the sources as they were made, where the stage keeps them.
+    pub born: BTreeMap<LotId, LotRow>,
 }
 
 /// Plays the variant at a place.
@@ -123,6 +153,9 @@ pub async fn play(stage: &Stage, place: Place) -> Result<Played, DemoError> {
         variant,
         lots: BTreeMap::new(),
         orders: Mutex::new(BTreeMap::new()),
+        confirmed: BTreeMap::new(),
+        sunk: Vec::new(),
+        born: BTreeMap::new(),
         delivery: None,
     };
     let mut made = Vec::with_capacity(variant.steps.len());
@@ -133,7 +166,16 @@ pub async fn play(stage: &Stage, place: Place) -> Result<Played, DemoError> {
     let lacks = |what: &str| DemoError::Missing(format!("{what} of {}", variant.id));
     let product = *player.lots.get(&variant.product).ok_or_else(|| lacks("the product"))?;
     let delivery = player.delivery.ok_or_else(|| lacks("the delivery"))?;
-    Ok(Played { place, made, product, delivery })
+    let placed = player.orders.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let confirmed_by = |name: &String| player.confirmed.get(name).cloned();
+    let orders = placed
+        .into_iter()
+        .map(|(name, placed)| {
+            let by = confirmed_by(&name);
+            (name, (placed.order, by))
+        })
+        .collect();
+    Ok(Played { place, made, product, delivery, orders, sunk: player.sunk, born: player.born })
 }
 
 /// An order that was placed, and the buyer's lots held for it.
@@ -149,6 +191,9 @@ struct Player<'a> {
     variant: &'a Variant,
     lots: BTreeMap<String, LotId>,
     orders: Mutex<BTreeMap<String, Placed>>,
+    confirmed: BTreeMap<String, String>,
+    sunk: Vec<LotId>,
+    born: BTreeMap<LotId, LotRow>,
     delivery: Option<TransactionId>,
 }
 
@@ -217,6 +262,8 @@ impl Player<'_> {
         let machine = self.machine(&declared.machine)?;
         let what = format!("{at}: {} declares {}", declared.machine, declared.lot);
         let lot = self.stage.submit(machine, vec![operation], &what).await?.lot(0, 0);
+        let born = self.stage.born(machine, lot, &what).await?;
+        self.born.extend(born);
         self.lots.insert(declared.lot.clone(), lot);
         Ok(Made::Source(lot))
     }
@@ -244,16 +291,20 @@ impl Player<'_> {
         let operations = vec![Operation::SubmitReading(operation)];
         let lot = self.stage.submit(&post.meter, operations, &what).await?.lot(0, 0);
         *register = (register_to, to);
+        drop(register);
+        let born = self.stage.born(&post.meter, lot, &what).await?;
+        self.born.extend(born);
         self.lots.insert(reading.lot.clone(), lot);
         Ok(Made::Source(lot))
     }
 
-    async fn sink(&self, sink: &Sink, at: &str) -> Result<Made, DemoError> {
+    async fn sink(&mut self, sink: &Sink, at: &str) -> Result<Made, DemoError> {
         let portion =
             LedgerPortion { lot: self.lot(&sink.portion.lot)?, quantity: sink.portion.quantity };
         let operation = Operation::SinkLot(LotSink { portion, kind: sink.kind });
         let what = format!("{at}: {} books {} out", sink.machine, sink.portion.lot);
         self.stage.submit(self.machine(&sink.machine)?, vec![operation], &what).await?;
+        self.sunk.push(portion.lot);
         Ok(Made::Nothing)
     }
 
@@ -277,14 +328,26 @@ impl Player<'_> {
         Ok(())
     }
 
+    /// What says what to make: the step's document, or the scenario itself.
+    fn specification(&self, step: &OrderPlan) -> Result<ContentHash, DemoError> {
+        let Some(name) = &step.specification else { return Ok(self.story.hash) };
+        let document = self.story.scenario.documents.get(name);
+        let missing = || DemoError::Missing(format!("document {name}"));
+        Ok(document.ok_or_else(missing)?.hash)
+    }
+
     fn terms(&self, step: &OrderPlan, provider: &Machine) -> Result<Order, DemoError> {
         let mut order = Order::of(&step.product, step.quantity)
             .service(&step.service)
             .from(provider.id())
-            .specification(self.story.hash)
+            .specification(self.specification(step)?)
             .price(&step.currency, step.price.get())
-            .require(DimensionSet::of(&[Dimension::Climate]))
+            .require(step.required)
+            .failure(step.failure)
             .mass_tolerance_ppm(step.mass_tolerance_ppm);
+        if let Some(confirmer) = &step.confirmer {
+            order = order.confirmer(self.machine(confirmer)?.id());
+        }
         if let Some(predicted) = step.predicted_climate {
             order = order.predicted(predicted);
         }
@@ -303,26 +366,32 @@ impl Player<'_> {
         }
         let placed = self.placed(&order.name)?;
         let work = self.work(step, order, &placed)?;
-        let (buyer, provider) = (self.machine(&order.buyer)?, self.machine(&order.provider)?);
+        let provider = self.machine(&order.provider)?;
         let what = format!("{at}: {} completes {}", order.provider, order.name);
         let operations = vec![Operation::CompleteOrder(work.completion(placed.order))];
         let completed = self.stage.submit(provider, operations, &what).await?;
-        let what = format!("{at}: {} confirms {}", order.buyer, order.name);
-        let operations = vec![Operation::ConfirmOrder(OrderStep { order: placed.order })];
-        let confirmed = self.stage.submit(buyer, operations, &what).await?;
         for (output, index) in order.outputs.iter().zip(0..) {
             self.lots.insert(output.lot.clone(), completed.lot(0, index));
-            if output.lot == self.variant.product {
+        }
+        // A failure has settled already.
+        if order.outcome == Outcome::Complete {
+            let confirmer = order.confirmer.as_ref().unwrap_or(&order.buyer);
+            let what = format!("{at}: {confirmer} confirms {}", order.name);
+            let operations = vec![Operation::ConfirmOrder(OrderStep { order: placed.order })];
+            let confirming = self.machine(confirmer)?;
+            let confirmed = self.stage.submit(confirming, operations, &what).await?;
+            if order.outputs.iter().any(|output| output.lot == self.variant.product) {
                 self.delivery = Some(confirmed.id);
             }
+            self.confirmed.insert(order.name.clone(), confirmer.clone());
         }
         Ok(Made::Order(placed.order))
     }
 
     fn work(&self, step: &Step, order: &OrderPlan, placed: &Placed) -> Result<Work, DemoError> {
-        let mut work = Work::finished()
-            .mass_tolerance_ppm(order.mass_tolerance_ppm)
-            .allocation(order.allocation, 0);
+        let work = if order.outcome == Outcome::Failed { Work::failed() } else { Work::finished() };
+        let mut work =
+            work.mass_tolerance_ppm(order.mass_tolerance_ppm).allocation(order.allocation, 0);
         for Portion { lot, quantity } in &order.inputs {
             let held = placed.held.get(lot).copied();
             let lot = held.map_or_else(|| self.lot(lot), Ok)?;

@@ -4,13 +4,15 @@ mod network;
 mod paint;
 mod scenario;
 mod tree;
+mod verdict;
 
 pub use paint::Paint;
 
-use super::findings::{BalanceLine, Findings};
+use super::findings::{BalanceLine, DimensionName, Findings, ScenarioFinding};
 use super::units;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, LineStyle, Table};
+use kerbholz_ledger::footprint::Dimension;
 use std::fmt::Write;
 
 /// Narrowest and widest page.
@@ -49,6 +51,18 @@ pub fn show(findings: &Findings, page: Page) -> String {
     trial_balance(&mut out, findings, width, paint);
     network::show(&mut out, findings, width, paint);
     checks(&mut out, findings, width, paint);
+    out
+}
+
+/// Scenarios alone: those of a network that goes on.
+pub fn scenarios(findings: &[ScenarioFinding], page: Page) -> String {
+    let width = page.width.clamp(WIDTHS.0, WIDTHS.1);
+    let name = |d: &Dimension| DimensionName { name: d.name(), unit: d.unit() };
+    let dimensions: Vec<DimensionName> = Dimension::ALL.iter().map(name).collect();
+    let mut out = String::new();
+    for finding in findings {
+        scenario::show(&mut out, finding, &dimensions, width, Paint::new(page.colour));
+    }
     out
 }
 

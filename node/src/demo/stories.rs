@@ -1,21 +1,14 @@
 //! The scenario files that the demo plays: those built in, or those of a folder.
 
 use super::DemoError;
-use crate::scenario::{Action, FactorFile, Meter, Organisation, Scenario, Variant};
+use crate::factors::{DEFAULT, FactorFile};
+use crate::scenario::shipped::{DEMO, SCENARIOS};
+use crate::scenario::{Action, Meter, Organisation, Scenario, Variant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// The factor file's name in a folder of scenarios.
-pub const FACTORS_FILE: &str = "factors.toml";
-
-const FACTORS: &str = include_str!("../../../docs/scenarios/factors.toml");
-const SCENARIOS: &[(&str, &str)] = &[
-    (
-        "b-aircraft-spare-part.toml",
-        include_str!("../../../docs/scenarios/b-aircraft-spare-part.toml"),
-    ),
-    ("a-phone-shell.toml", include_str!("../../../docs/scenarios/a-phone-shell.toml")),
-];
+/// The factor files that a folder of scenarios may have; without one the set that is built in is used.
+pub const FACTORS_FILES: [&str; 2] = ["factors.csv", "factors.toml"];
 
 /// A scenario and the file it comes from.
 #[derive(Clone, Debug)]
@@ -51,11 +44,39 @@ impl Stories {
     pub fn load(folder: Option<&Path>, only: &[String]) -> Result<Self, DemoError> {
         let mut stories = match folder {
             None => {
-                let texts = SCENARIOS.iter().map(|(file, text)| (*file, (*text).to_owned()));
-                Self::parse((FACTORS_FILE, FACTORS), texts)?
+                let texts = DEMO.iter().map(|(file, text)| (*file, (*text).to_owned()));
+                Self::parse(DEFAULT, texts)?
             }
             Some(folder) => Self::read(folder)?,
         };
+        stories.keep(only)?;
+        Ok(stories)
+    }
+
+    /// One scenario: a file, or one of those built in by its name.
+    ///
+    /// # Errors
+    /// As [`Self::load`], and [`DemoError::Stories`] when nothing has that name.
+    pub fn one(name: &str, factors: Option<&Path>, only: &[String]) -> Result<Self, DemoError> {
+        let text = |path: &Path| std::fs::read_to_string(path).map_err(DemoError::io(path));
+        let factors = match factors {
+            None => (DEFAULT.0.to_owned(), DEFAULT.1.to_owned()),
+            Some(path) => (path.display().to_string(), text(path)?),
+        };
+        let shipped = SCENARIOS.iter().find(|(file, _)| short(file) == name);
+        let scenario = match shipped.filter(|_| !Path::new(name).exists()) {
+            Some((file, text)) => ((*file).to_owned(), (*text).to_owned()),
+            None if Path::new(name).exists() => (name.to_owned(), text(Path::new(name))?),
+            None => {
+                let names: Vec<&str> = SCENARIOS.iter().map(|(file, _)| short(file)).collect();
+                let names = names.join(", ");
+                return Err(DemoError::Stories(format!(
+                    "{name}: no such file, and none of the built-in scenarios: {names}"
+                )));
+            }
+        };
+        let texts = std::iter::once((scenario.0.as_str(), scenario.1.clone()));
+        let mut stories = Self::parse((&factors.0, &factors.1), texts)?;
         stories.keep(only)?;
         Ok(stories)
     }
@@ -66,21 +87,24 @@ impl Stories {
         for entry in entries {
             let path = entry.map_err(DemoError::io(folder))?.path();
             let is_scenario = path.extension().is_some_and(|extension| extension == "toml")
-                && path.file_name().is_some_and(|name| name != FACTORS_FILE);
+                && !FACTORS_FILES.iter().any(|name| path.ends_with(name));
             if is_scenario {
                 paths.push(path);
             }
         }
         paths.sort();
         let text = |path: &Path| std::fs::read_to_string(path).map_err(DemoError::io(path));
-        let factors = folder.join(FACTORS_FILE);
-        let factors_text = text(&factors)?;
+        let mut factors = (DEFAULT.0.to_owned(), DEFAULT.1.to_owned());
+        if let Some(path) = FACTORS_FILES.map(|name| folder.join(name)).iter().find(|p| p.exists())
+        {
+            factors = (path.display().to_string(), text(path)?);
+        }
         let mut texts = Vec::new();
         for path in &paths {
             texts.push((path.display().to_string(), text(path)?));
         }
         let named = texts.iter().map(|(file, text)| (file.as_str(), text.clone()));
-        Self::parse((&factors.display().to_string(), &factors_text), named)
+        Self::parse((&factors.0, &factors.1), named)
     }
 
     fn parse<'a>(
@@ -195,6 +219,12 @@ impl Stories {
     }
 }
 
+/// The name of a scenario that is built in: its file's, without folder and ending.
+pub fn short(file: &str) -> &str {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    name.split_once('.').map_or(name, |(name, _)| name)
+}
+
 /// The orders of a variant.
 pub fn orders(variant: &Variant) -> impl Iterator<Item = &crate::scenario::Order> {
     variant.steps.iter().filter_map(|step| match &step.action {
@@ -255,17 +285,19 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_must_have_factors_a_scenario_and_one_currency() {
+    fn a_folder_must_have_a_scenario_and_one_currency() {
         let folder = tempfile::tempdir().unwrap();
         let load = || Stories::load(Some(folder.path()), &[]).unwrap_err().to_string();
         let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-        assert!(load().contains("factors.toml"), "{}", load());
-        put("factors.toml", FACTORS);
         assert!(load().contains("no scenario file"), "{}", load());
-        put("b.toml", SCENARIOS[0].1);
-        put("a.toml", &SCENARIOS[1].1.replace(" EUR\"", " CHF\""));
+        // Its own factors, where it has any.
+        put("factors.csv", "set");
+        assert!(load().contains("factors.csv:1:1: "), "{}", load());
+        put("factors.csv", DEFAULT.1);
+        put("b.toml", DEMO[0].1);
+        put("a.toml", &DEMO[1].1.replace(" EUR\"", " CHF\""));
         assert!(load().contains("prices are in CHF and EUR"), "{}", load());
         put("a.toml", "title = 3");
-        assert!(load().contains("a.toml:1: "), "{}", load());
+        assert!(load().contains("a.toml:1:9: "), "{}", load());
     }
 }

@@ -1,15 +1,19 @@
 //! From the file as written to a [`Scenario`]: resolves every name and checks every rule.
 
-use super::error::{Reason, ScenarioError, Text};
-use super::factors::FactorFile;
+use super::figures::{InForce, figures};
 use super::flow::place_orders;
-use super::measure::{evaluate, is_unit};
 use super::names::{Names, find};
 use super::raw;
 use super::step::Builder;
-use super::{Avoided, Figure, Machine, Meter, Organisation, Scenario, Variant};
-use kerbholz_ledger::footprint::EvidenceTier;
-use kerbholz_ledger::quantity::Unit;
+use super::{Avoided, Document, Machine, Meter, Organisation, Range, Scenario, Variant};
+use crate::factors::FactorFile;
+use crate::factors::impact;
+use crate::measure::{Ratio, evaluate};
+use crate::written::{Problem, Reason, Text};
+use kerbholz_ledger::factor::Factor;
+use kerbholz_ledger::footprint::{Dimension, EvidenceTier};
+use kerbholz_ledger::id::ContentHash;
+use kerbholz_ledger::quantity::{Quantity, Unit};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,24 +21,26 @@ impl Scenario {
     /// Reads a scenario file whose factors are in `factors`.
     ///
     /// # Errors
-    /// [`ScenarioError`] with the first line that is wrong, and why.
-    pub fn parse(file: &str, text: &str, factors: &FactorFile) -> Result<Self, ScenarioError> {
+    /// [`Problem`] with the first line that is wrong, and why.
+    pub fn parse(file: &str, text: &str, factors: &FactorFile) -> Result<Self, Problem> {
         let text = Text { file, text };
         let raw: raw::File = text.parse()?;
         find(&text, "source", &raw.sources, &raw.study)?;
         let machines = machines(&text, &raw)?;
         let meters = meters(&text, &raw, &machines, factors)?;
-        let figures = figures(&text, &raw.figures, &raw)?;
+        let documents = documents(&raw);
         let names = Names {
             text,
             factors,
             machines: &machines,
             meters: &meters,
-            figures: figures.clone(),
+            documents: &documents,
+            figures: BTreeMap::new(),
             used: RefCell::new(BTreeSet::new()),
         };
         let variants = variants(names, &raw)?;
         let expectations = super::expectation::build(&text, &raw.expectations, &variants)?;
+        let ranges = ranges(&text, &raw, factors)?;
         let organisation =
             |raw: raw::Organisation| Organisation { title: raw.title, role: raw.role };
         Ok(Self {
@@ -42,8 +48,9 @@ impl Scenario {
             question: raw.question,
             functional_unit: raw.functional_unit,
             study: raw.study.into_inner(),
+            ranges,
             sources: raw.sources,
-            figures,
+            documents,
             organisations: raw
                 .organisations
                 .into_iter()
@@ -57,7 +64,7 @@ impl Scenario {
     }
 }
 
-fn machines(text: &Text<'_>, raw: &raw::File) -> Result<BTreeMap<String, Machine>, ScenarioError> {
+fn machines(text: &Text<'_>, raw: &raw::File) -> Result<BTreeMap<String, Machine>, Problem> {
     let organisations: BTreeMap<_, _> =
         raw.organisations.keys().map(|name| (name.get_ref().clone(), ())).collect();
     let machine = |(name, machine): (&raw::Name, &raw::Machine)| {
@@ -74,7 +81,7 @@ fn meters(
     raw: &raw::File,
     machines: &BTreeMap<String, Machine>,
     factors: &FactorFile,
-) -> Result<BTreeMap<String, Meter>, ScenarioError> {
+) -> Result<BTreeMap<String, Meter>, Problem> {
     let meter = |(name, meter): (&raw::Name, &raw::Meter)| {
         find(text, "machine", machines, &meter.machine)?;
         let code = meter.factor.get_ref().clone();
@@ -94,50 +101,88 @@ fn meters(
     raw.meters.iter().map(meter).collect()
 }
 
-fn figures(
-    text: &Text<'_>,
-    table: &raw::Table<raw::Figure>,
-    file: &raw::File,
-) -> Result<BTreeMap<String, Figure>, ScenarioError> {
-    let figure = |(name, raw): (&raw::Name, &raw::Figure)| {
-        let source = raw.source.as_ref().ok_or_else(|| {
-            text.error(&name.span(), Reason::MissingCitation(name.get_ref().clone()))
-        })?;
-        find(text, "source", &file.sources, source)?;
-        if is_unit(name.get_ref()) {
-            let reason = format!("a figure cannot be called `{}`: that is a unit", name.get_ref());
-            return Err(text.error(&name.span(), Reason::Rule(reason)));
-        }
-        let value = evaluate(raw.value.get_ref(), |_| None)
-            .map_err(|reason| text.error(&raw.value.span(), reason))?;
-        let figure = Figure {
-            text: raw.value.get_ref().clone(),
-            measure: value.measure,
-            source: source.get_ref().clone(),
-            standing: raw.standing.into(),
-            note: raw.note.clone(),
-        };
-        Ok((name.get_ref().clone(), figure))
+/// Documents by name, each with the hash of its content.
+fn documents(raw: &raw::File) -> BTreeMap<String, Document> {
+    let document = |(name, raw): (&raw::Name, &raw::Document)| {
+        let hash = ContentHash::of(raw.content.as_bytes());
+        (name.get_ref().clone(), Document { title: raw.title.clone(), hash })
     };
-    table.iter().map(figure).collect()
+    raw.documents.iter().map(document).collect()
 }
 
-fn variants(mut names: Names<'_>, raw: &raw::File) -> Result<Vec<Variant>, ScenarioError> {
+/// The ranges of factors, as multiples of the climate impact that the set gives them.
+fn ranges(
+    text: &Text<'_>,
+    raw: &raw::File,
+    factors: &FactorFile,
+) -> Result<BTreeMap<String, Range<Ratio>>, Problem> {
+    let factor = |code: &raw::Name| {
+        factors.get(code.get_ref()).ok_or_else(|| {
+            let hint = format!(": the factor set {} does not have it", factors.name);
+            let name = code.get_ref().clone();
+            text.error(&code.span(), Reason::Unknown { kind: "factor", name, hint })
+        })
+    };
+    let range = |(code, raw_range): (&raw::Name, &raw::Range)| {
+        find(text, "source", &raw.sources, &raw_range.source)?;
+        let own = per_base(factor(code)?);
+        let end = |end: &raw::Name| {
+            let at = |reason| text.error(&end.span(), reason);
+            let value = match (&raw_range.per, factors.get(end.get_ref())) {
+                // Another factor of the set says it: no figure is written twice.
+                (_, Some(other)) => per_base(other),
+                (Some(per), None) => {
+                    let value = impact(Dimension::Climate, end.get_ref()).map_err(at)?;
+                    let per = evaluate(per.get_ref(), |_| None).and_then(|per| per.quantity());
+                    let per = per.map_err(at)?;
+                    Ratio::new(i128::from(per.amount), 1)
+                        .and_then(|amount| Some((value.checked_div(amount)?, per.unit)))
+                }
+                (None, None) => {
+                    let reason = "name another factor, or say `per` which amount the range is";
+                    return Err(at(Reason::Rule(reason.to_owned())));
+                }
+            };
+            let times = value.zip(own).filter(|((_, unit), (_, own))| unit == own);
+            let times = times.and_then(|((value, _), (own, _))| value.checked_div(own));
+            times.ok_or_else(|| {
+                let reason = "it is per another unit, or the factor's own climate impact is none";
+                at(Reason::Rule(reason.to_owned()))
+            })
+        };
+        let range = Range {
+            low: raw_range.low.get_ref().clone(),
+            high: raw_range.high.get_ref().clone(),
+            ends: (end(&raw_range.low)?, end(&raw_range.high)?),
+            source: raw_range.source.get_ref().clone(),
+            standing: raw_range.standing.into(),
+            note: raw_range.note.clone(),
+        };
+        Ok((code.get_ref().clone(), range))
+    };
+    raw.ranges.iter().map(range).collect()
+}
+
+/// The climate impact of one base unit, and the unit.
+fn per_base(factor: &Factor) -> Option<(Ratio, Unit)> {
+    let climate = factor.impacts.iter().find(|impact| impact.dimension == Dimension::Climate)?;
+    let ratio = Ratio::new(climate.value, i128::from(factor.reference.amount))?;
+    Some((ratio, factor.reference.unit))
+}
+
+fn variants(mut names: Names<'_>, raw: &raw::File) -> Result<Vec<Variant>, Problem> {
     let text = names.text;
-    let common = names.figures.clone();
     let mut variants: Vec<Variant> = Vec::new();
-    let mut templates = BTreeMap::new();
+    let mut templates: BTreeMap<String, Template<'_>> = BTreeMap::new();
     for raw_variant in &raw.variants {
         let id = raw_variant.id.get_ref().clone();
-        let steps = template(&text, raw_variant, &templates)?;
-        if templates.insert(id.clone(), steps.clone()).is_some() {
+        let template = template(&text, raw, raw_variant, &templates)?;
+        names.figures = figures(&text, &template.figures, &raw.sources)?;
+        variants.push(variant(&names, raw_variant, template.steps)?);
+        if templates.insert(id.clone(), template).is_some() {
             let duplicate = Reason::Duplicate { kind: "variant", name: id };
             return Err(text.error(&raw_variant.id.span(), duplicate));
         }
-        let own = figures(&text, &raw_variant.figures, raw)?;
-        names.figures = common.clone();
-        names.figures.extend(own.clone());
-        variants.push(variant(&names, raw_variant, &steps, own)?);
     }
     let used = names.used.borrow();
     let own = raw.variants.iter().flat_map(|variant| variant.figures.keys());
@@ -150,40 +195,50 @@ fn variants(mut names: Names<'_>, raw: &raw::File) -> Result<Vec<Variant>, Scena
     }
 }
 
-type Steps = Vec<toml::Spanned<raw::Step>>;
+/// What a variant is made of: its own, or what it is like.
+struct Template<'r> {
+    steps: &'r [toml::Spanned<raw::Step>],
+    figures: InForce<'r>,
+}
 
-/// The steps of a variant: its own, or those of the variant it is like.
-fn template(
+fn template<'r>(
     text: &Text<'_>,
-    variant: &raw::Variant,
-    templates: &BTreeMap<String, Steps>,
-) -> Result<Steps, ScenarioError> {
-    match &variant.like {
-        None => Ok(variant.steps.clone()),
-        Some(like) if variant.steps.is_empty() => find(text, "variant", templates, like).cloned(),
+    raw: &'r raw::File,
+    variant: &'r raw::Variant,
+    templates: &BTreeMap<String, Template<'r>>,
+) -> Result<Template<'r>, Problem> {
+    let named = |table: &'r raw::Table<raw::Figure>| {
+        table.iter().map(|(name, figure)| (name.get_ref().clone(), (name, figure)))
+    };
+    let mut template = match &variant.like {
+        None => Template { steps: &variant.steps, figures: named(&raw.figures).collect() },
+        Some(like) if variant.steps.is_empty() => {
+            let base = find(text, "variant", templates, like)?;
+            Template { steps: base.steps, figures: base.figures.clone() }
+        }
         Some(like) => {
             let reason = "a variant that is `like` another has its steps, and none of its own";
-            Err(text.error(&like.span(), Reason::Rule(reason.to_owned())))
+            return Err(text.error(&like.span(), Reason::Rule(reason.to_owned())));
         }
-    }
+    };
+    template.figures.extend(named(&variant.figures));
+    Ok(template)
 }
 
 fn variant(
     names: &Names<'_>,
     raw: &raw::Variant,
-    steps: &Steps,
-    figures: BTreeMap<String, Figure>,
-) -> Result<Variant, ScenarioError> {
+    steps: &[toml::Spanned<raw::Step>],
+) -> Result<Variant, Problem> {
     let text = names.text;
     let mut builder = Builder::new(names);
     let mut built = steps
         .iter()
         .map(|step| builder.step(step.get_ref(), &step.span()))
         .collect::<Result<Vec<_>, _>>()?;
-    place_orders(&mut built).map_err(|(line, reason)| ScenarioError {
-        file: text.file.to_owned(),
-        line,
-        reason,
+    place_orders(&mut built).map_err(|((line, column), reason)| {
+        let file = text.file.to_owned();
+        Problem { file, line, column, reason }
     })?;
     let product = raw.product.get_ref();
     let delivered = builder.stock.get(product);
@@ -200,13 +255,13 @@ fn variant(
         id: raw.id.get_ref().clone(),
         title: raw.title.clone(),
         product: product.clone(),
-        figures,
+        figures: names.figures.clone(),
         steps: built,
         avoided: raw.avoided.as_ref().map(|avoided| avoid(names, avoided)).transpose()?,
     })
 }
 
-fn avoid(names: &Names<'_>, raw: &raw::Avoided) -> Result<Avoided, ScenarioError> {
+fn avoid(names: &Names<'_>, raw: &raw::Avoided) -> Result<Avoided, Problem> {
     let factor = names.factor(&raw.factor)?;
     let value = names.amount(&raw.amount)?;
     let at = |reason| names.error(&raw.amount.span(), reason);
@@ -218,7 +273,8 @@ fn avoid(names: &Names<'_>, raw: &raw::Avoided) -> Result<Avoided, ScenarioError
     Ok(Avoided {
         what: raw.what.clone(),
         factor: raw.factor.get_ref().clone(),
-        amount: kerbholz_ledger::quantity::Quantity::new(amount, factor.reference.unit),
+        amount: Quantity::new(amount, factor.reference.unit),
+        written: raw.amount.get_ref().clone(),
         footprint,
     })
 }

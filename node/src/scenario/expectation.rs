@@ -1,125 +1,21 @@
-//! What a study expects, as checks over what the ledger booked. [`super::judge`] judges them.
+//! Expectations as they are written, turned into checks.
 
-use super::error::{Reason, ScenarioError, Text};
-use super::factors::dimension;
-use super::measure::{Ratio, evaluate};
+use super::check::{Check, Expectation, Operand, OrderCheck, Part};
 use super::raw::{self, Name};
-use super::{Stage, Tag, Variant};
+use super::step::price;
+use super::{Stage, Variant};
+use crate::factors::{dimension_named, impact, unknown_dimension};
+use crate::measure::{Ratio, evaluate};
+use crate::written::{Problem, Reason, Text};
 use kerbholz_ledger::footprint::Dimension;
 use std::collections::BTreeMap;
-
-/// One finding of the study, and how to see whether it holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expectation {
-    /// Its short name.
-    pub id: String,
-    /// The finding, in words.
-    pub says: String,
-    /// How the words were made into a check; may be empty.
-    pub note: String,
-    /// The dimension it is about.
-    pub dimension: Dimension,
-    /// The check.
-    pub check: Check,
-}
-
-/// A check over footprints.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Check {
-    /// In each of these variants, these parts make up a share of the whole within bounds.
-    Share {
-        /// The variants.
-        variants: Vec<String>,
-        /// The parts, added up.
-        part: Vec<Part>,
-        /// At least this share.
-        at_least: Option<Ratio>,
-        /// At most this share.
-        at_most: Option<Ratio>,
-    },
-    /// One is within bounds a multiple of the other.
-    Ratio {
-        /// The one.
-        of: Operand,
-        /// The other.
-        over: Operand,
-        /// At least this many times.
-        at_least: Option<Ratio>,
-        /// At most this many times.
-        at_most: Option<Ratio>,
-    },
-    /// Every one of the first is greater than every one of the second.
-    Above {
-        /// The greater ones.
-        above: Vec<Operand>,
-        /// The smaller ones.
-        below: Vec<Operand>,
-    },
-    /// The greatest is at most so many times the smallest.
-    SameOrder {
-        /// What is compared.
-        among: Vec<Operand>,
-        /// So many times.
-        within: Ratio,
-    },
-    /// One is a given multiple of the other, up to a tolerance.
-    Proportional {
-        /// The one.
-        of: Operand,
-        /// The other.
-        over: Operand,
-        /// The multiple.
-        by: Ratio,
-        /// Largest relative difference.
-        tolerance: Ratio,
-    },
-    /// One is further above the other in the expectation's dimension than in this one.
-    Further {
-        /// The one.
-        of: Operand,
-        /// The other.
-        over: Operand,
-        /// The dimension to compare with.
-        than_in: Dimension,
-    },
-}
-
-/// Part of a variant's footprint: of a stage, of a component, of both, or all of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Part {
-    /// Only this stage.
-    pub stage: Option<Stage>,
-    /// Only this component.
-    pub component: Option<String>,
-}
-
-impl Part {
-    /// Whether what is counted under a tag belongs to it.
-    pub fn contains(&self, tag: &Tag) -> bool {
-        self.stage.is_none_or(|stage| stage == tag.stage)
-            && (self.component.is_none() || self.component == tag.component)
-    }
-}
-
-/// A figure that a check compares.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operand {
-    /// The variant.
-    pub variant: String,
-    /// Which part of its footprint.
-    pub part: Part,
-    /// Its avoided burden instead.
-    pub avoided: bool,
-    /// Divided by this (for example years of use).
-    pub per: Ratio,
-}
 
 /// Builds the expectations of a file over its variants.
 pub(super) fn build(
     text: &Text<'_>,
     raw: &[raw::Expectation],
     variants: &[Variant],
-) -> Result<Vec<Expectation>, ScenarioError> {
+) -> Result<Vec<Expectation>, Problem> {
     let variants = variants.iter().map(|variant| (variant.id.clone(), variant)).collect();
     let builder = Builder { text, variants };
     let mut seen: Vec<&str> = Vec::new();
@@ -142,21 +38,22 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn expectation(&self, raw: &raw::Expectation) -> Result<Expectation, ScenarioError> {
+    fn expectation(&self, raw: &raw::Expectation) -> Result<Expectation, Problem> {
         let dimension = match &raw.dimension {
             None => Dimension::Climate,
-            Some(name) => dimension(self.text, name)?,
+            Some(name) => self.dimension(name)?,
         };
         Ok(Expectation {
             id: raw.id.get_ref().clone(),
             says: raw.says.clone(),
             note: raw.note.clone(),
+            study: raw.study.as_ref().map(|study| self.plain(study)).transpose()?,
+            check: self.check(raw, dimension)?,
             dimension,
-            check: self.check(raw)?,
         })
     }
 
-    fn check(&self, raw: &raw::Expectation) -> Result<Check, ScenarioError> {
+    fn check(&self, raw: &raw::Expectation, dimension: Dimension) -> Result<Check, Problem> {
         let of_over =
             || Ok((self.operand(raw, &raw.of, "of")?, self.operand(raw, &raw.over, "over")?));
         match raw.check.get_ref().as_str() {
@@ -189,22 +86,40 @@ impl Builder<'_> {
             }
             "further" => {
                 let (of, over) = of_over()?;
-                let than_in = dimension(self.text, self.need(raw, &raw.than_in, "than_in")?)?;
+                let than_in = self.dimension(self.need(raw, &raw.than_in, "than_in")?)?;
                 Ok(Check::Further { of, over, than_in })
             }
+            "amount" => {
+                let (at_least, at_most) = self.amounts(raw, dimension)?;
+                Ok(Check::Amount { of: self.operand(raw, &raw.of, "of")?, at_least, at_most })
+            }
+            "delivered" => {
+                let (at_least, at_most) = self.amounts(raw, dimension)?;
+                let variant = self.variant(self.need(raw, &raw.variant, "variant")?)?;
+                Ok(Check::Delivered { variant, at_least, at_most })
+            }
+            "undeclared" => {
+                let variant = self.variant(self.need(raw, &raw.variant, "variant")?)?;
+                Ok(Check::Undeclared { variant })
+            }
+            "conserved" => Ok(Check::Conserved { variants: self.variant_names(raw)? }),
+            "order" => Ok(Check::Order(self.order(raw)?)),
             _ => {
-                let hint =
-                    ": there is share, ratio, above, same-order, proportional, further".to_owned();
+                let hint = ": there is share, ratio, above, same-order, proportional, further, \
+                            amount, delivered, undeclared, conserved, order"
+                    .to_owned();
                 let name = raw.check.get_ref().clone();
                 Err(self.error(&raw.check, Reason::Unknown { kind: "check", name, hint }))
             }
         }
     }
 
-    fn bounds(
-        &self,
-        raw: &raw::Expectation,
-    ) -> Result<(Option<Ratio>, Option<Ratio>), ScenarioError> {
+    fn dimension(&self, name: &Name) -> Result<Dimension, Problem> {
+        dimension_named(name.get_ref())
+            .ok_or_else(|| self.error(name, unknown_dimension(name.get_ref())))
+    }
+
+    fn bounds(&self, raw: &raw::Expectation) -> Result<(Option<Ratio>, Option<Ratio>), Problem> {
         let at_least = raw.at_least.as_ref().map(|bound| self.plain(bound)).transpose()?;
         let at_most = raw.at_most.as_ref().map(|bound| self.plain(bound)).transpose()?;
         if at_least.is_none() && at_most.is_none() {
@@ -214,12 +129,57 @@ impl Builder<'_> {
         Ok((at_least, at_most))
     }
 
-    fn variant_names(&self, raw: &raw::Expectation) -> Result<Vec<String>, ScenarioError> {
+    /// Bounds in the dimension's unit.
+    fn amounts(
+        &self,
+        raw: &raw::Expectation,
+        dimension: Dimension,
+    ) -> Result<(Option<Ratio>, Option<Ratio>), Problem> {
+        let amount = |bound: &Name| {
+            impact(dimension, bound.get_ref()).map_err(|reason| self.error(bound, reason))
+        };
+        let at_least = raw.at_least.as_ref().map(amount).transpose()?;
+        let at_most = raw.at_most.as_ref().map(amount).transpose()?;
+        if at_least.is_none() && at_most.is_none() {
+            let reason = "say `at_least`, `at_most` or both".to_owned();
+            return Err(self.error(&raw.id, Reason::Rule(reason)));
+        }
+        Ok((at_least, at_most))
+    }
+
+    fn order(&self, raw: &raw::Expectation) -> Result<OrderCheck, Problem> {
+        let variant = self.variant(self.need(raw, &raw.variant, "variant")?)?;
+        let of = self.variants.get(&variant);
+        let order = |name: &Name| {
+            let found = of.and_then(|of| of.order(name.get_ref()));
+            found.map(|order| order.name.clone()).ok_or_else(|| {
+                let hint = format!(": {variant} has no such order");
+                let name_text = name.get_ref().clone();
+                self.error(name, Reason::Unknown { kind: "order", name: name_text, hint })
+            })
+        };
+        let paid = raw
+            .paid
+            .as_ref()
+            .map(|paid| price(paid.get_ref()).map_err(|reason| self.error(paid, reason)));
+        let text = |name: &Option<Name>| name.as_ref().map(|name| name.get_ref().clone());
+        Ok(OrderCheck {
+            order: order(self.need(raw, &raw.order, "order")?)?,
+            state: raw.state,
+            confirmed_by: text(&raw.confirmed_by),
+            paid: paid.transpose()?,
+            serves: raw.serves.as_ref().map(order).transpose()?,
+            specification: text(&raw.specification),
+            variant,
+        })
+    }
+
+    fn variant_names(&self, raw: &raw::Expectation) -> Result<Vec<String>, Problem> {
         let names = self.need(raw, &raw.variants, "variants")?;
         names.iter().map(|name| self.variant(name)).collect()
     }
 
-    fn parts(&self, raw: &raw::Expectation) -> Result<Vec<Part>, ScenarioError> {
+    fn parts(&self, raw: &raw::Expectation) -> Result<Vec<Part>, Problem> {
         let parts = self.need(raw, &raw.part, "part")?;
         let part = |part: &raw::Part| self.part(&raw.id, part.stage, part.component.as_ref());
         parts.iter().map(part).collect()
@@ -230,7 +190,7 @@ impl Builder<'_> {
         raw: &raw::Expectation,
         operands: &Option<Vec<raw::Operand>>,
         called: &str,
-    ) -> Result<Vec<Operand>, ScenarioError> {
+    ) -> Result<Vec<Operand>, Problem> {
         let operands = self.need(raw, operands, called)?;
         operands.iter().map(|operand| self.one_operand(raw, operand)).collect()
     }
@@ -240,7 +200,7 @@ impl Builder<'_> {
         raw: &raw::Expectation,
         operand: &Option<raw::Operand>,
         called: &str,
-    ) -> Result<Operand, ScenarioError> {
+    ) -> Result<Operand, Problem> {
         self.one_operand(raw, self.need(raw, operand, called)?)
     }
 
@@ -248,7 +208,7 @@ impl Builder<'_> {
         &self,
         raw: &raw::Expectation,
         operand: &raw::Operand,
-    ) -> Result<Operand, ScenarioError> {
+    ) -> Result<Operand, Problem> {
         let variant = self.variant(&operand.variant)?;
         let avoids = self.variants.get(&variant).is_some_and(|variant| variant.avoided.is_some());
         if operand.avoided && !avoids {
@@ -264,7 +224,7 @@ impl Builder<'_> {
         })
     }
 
-    fn variant(&self, name: &Name) -> Result<String, ScenarioError> {
+    fn variant(&self, name: &Name) -> Result<String, Problem> {
         super::names::find(self.text, "variant", &self.variants, name)
             .map(|variant| variant.id.clone())
     }
@@ -275,18 +235,20 @@ impl Builder<'_> {
         at: &Name,
         stage: Option<Stage>,
         component: Option<&String>,
-    ) -> Result<Part, ScenarioError> {
+    ) -> Result<Part, Problem> {
         let part = Part { stage, component: component.cloned() };
         let mut tags = self.variants.values().flat_map(|variant| &variant.steps);
         if tags.any(|step| step.tag.as_ref().is_some_and(|tag| part.contains(tag))) {
             return Ok(part);
         }
-        let name = component.cloned().unwrap_or_else(|| format!("{stage:?}").to_lowercase());
+        let name = component
+            .cloned()
+            .unwrap_or_else(|| stage.map(|stage| stage.to_string()).unwrap_or_default());
         let hint = ": no step of any variant books it".to_owned();
         Err(self.error(at, Reason::Unknown { kind: "part", name, hint }))
     }
 
-    fn plain(&self, name: &Name) -> Result<Ratio, ScenarioError> {
+    fn plain(&self, name: &Name) -> Result<Ratio, Problem> {
         let value =
             evaluate(name.get_ref(), |_| None).map_err(|reason| self.error(name, reason))?;
         let positive = value.measure.plain().filter(|ratio| ratio.numerator() > 0);
@@ -301,7 +263,7 @@ impl Builder<'_> {
         raw: &raw::Expectation,
         field: &'r Option<T>,
         called: &str,
-    ) -> Result<&'r T, ScenarioError> {
+    ) -> Result<&'r T, Problem> {
         field.as_ref().ok_or_else(|| {
             let check = raw.check.get_ref();
             let reason = Reason::Rule(format!("a check `{check}` needs `{called}`"));
@@ -309,7 +271,7 @@ impl Builder<'_> {
         })
     }
 
-    fn error(&self, at: &Name, reason: Reason) -> ScenarioError {
+    fn error(&self, at: &Name, reason: Reason) -> Problem {
         self.text.error(&at.span(), reason)
     }
 }

@@ -1,11 +1,14 @@
 //! A small factor file and a small scenario for the tests of this module.
 
-use super::{FactorFile, Scenario, ScenarioError};
+use super::Scenario;
+use crate::factors::FactorFile;
+use crate::written::Problem;
 
-pub(super) const FACTORS: &str = r#"name = "small"
+pub(crate) const FACTORS: &str = r#"name = "small"
 version = 1
 [sources.table]
 cite = "Table 2025"
+licence = "CC0"
 seen = "read"
 [[factors]]
 code = "power"
@@ -45,7 +48,7 @@ standing = "verified"
 
 /// Powder 1 kg (7 kg CO2e) is carried 1,000 km (0.1 kg) and printed with 2 kWh (1 kg) into 0.8 kg;
 /// `large` does the same with twice as much and avoids 5 kWh (2.5 kg).
-pub(super) const SCENARIO: &str = r#"title = "Small"
+pub(crate) const SCENARIO: &str = r#"title = "Small"
 question = "?"
 functional_unit = "one part"
 study = "paper"
@@ -143,22 +146,22 @@ part = [{ stage = "material" }]
 at_least = "50 %"
 "#;
 
-pub(super) fn factors() -> FactorFile {
+pub(crate) fn factors() -> FactorFile {
     FactorFile::parse("factors.toml", FACTORS).unwrap()
 }
 
-pub(super) fn parse(text: &str) -> Result<Scenario, ScenarioError> {
+pub(crate) fn parse(text: &str) -> Result<Scenario, Problem> {
     Scenario::parse("small.toml", text, &factors())
 }
 
 /// The fixture with something exchanged.
-pub(super) fn changed(text: &str, from: &str, to: &str) -> String {
+pub(crate) fn changed(text: &str, from: &str, to: &str) -> String {
     assert!(text.contains(from), "the fixture has no {from}");
     text.replacen(from, to, 1)
 }
 
 /// The line on which something stands, counted from 1.
-pub(super) fn line_of(text: &str, needle: &str) -> usize {
+pub(crate) fn line_of(text: &str, needle: &str) -> usize {
     let found = text.lines().position(|line| line.contains(needle));
     1 + found.unwrap_or_else(|| panic!("nothing has {needle}"))
 }

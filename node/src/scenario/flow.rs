@@ -1,7 +1,7 @@
 //! Whose lots there are while a variant is played, and when its orders are placed.
 
-use super::error::Reason;
 use super::{Action, Order, Portion, Step};
+use crate::written::Reason;
 use kerbholz_ledger::quantity::Quantity;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +27,10 @@ impl Stock {
     pub fn add(&mut self, name: &str, lot: Lot) -> Result<(), Reason> {
         if lot.quantity.amount == 0 {
             return Err(Reason::Rule(format!("lot `{name}` is empty")));
+        }
+        if name.contains(" of ") {
+            let reason = format!("a lot's name cannot have ` of ` in it: `{name}` would be a part");
+            return Err(Reason::Rule(reason));
         }
         if self.lots.contains_key(name) {
             return Err(Reason::Duplicate { kind: "lot", name: name.to_owned() });
@@ -81,16 +85,22 @@ impl Stock {
     }
 }
 
+/// A line and a column.
+type At = (usize, usize);
+
 /// Fills in when each order is placed: when the first order that serves it is reached, or itself.
 ///
 /// # Errors
 /// The line and the reason, where a parent is missing, is served by somebody else's machine, forms
 /// a cycle, or is given lots that do not exist yet when it is placed.
-pub(super) fn place_orders(steps: &mut [Step]) -> Result<(), (usize, Reason)> {
-    let orders: BTreeMap<String, (usize, Order)> = steps
+pub(super) fn place_orders(steps: &mut [Step]) -> Result<(), (At, Reason)> {
+    let orders: BTreeMap<String, (At, Order)> = steps
         .iter()
         .filter_map(|step| match &step.action {
-            Action::Order(order) => Some((order.name.clone(), (step.line, order.as_ref().clone()))),
+            Action::Order(order) => {
+                let at = (step.line, step.column);
+                Some((order.name.clone(), (at, order.as_ref().clone())))
+            }
             _ => None,
         })
         .collect();
@@ -116,12 +126,12 @@ pub(super) fn place_orders(steps: &mut [Step]) -> Result<(), (usize, Reason)> {
 /// parent is wrong.
 fn chain(
     order: &Order,
-    orders: &BTreeMap<String, (usize, Order)>,
-) -> Result<Vec<String>, (usize, Reason)> {
+    orders: &BTreeMap<String, (At, Order)>,
+) -> Result<Vec<String>, (At, Reason)> {
     let mut chain = vec![order.name.clone()];
     let mut at = order;
     while let Some(parent) = &at.parent {
-        let line = orders.get(&at.name).map_or(1, |(line, _)| *line);
+        let line = orders.get(&at.name).map_or((1, 1), |(line, _)| *line);
         let Some((_, next)) = orders.get(parent) else {
             let hint = ": a parent is an order of the same variant".to_owned();
             return Err((line, Reason::Unknown { kind: "order", name: parent.clone(), hint }));

@@ -2,10 +2,10 @@
 //! mean is in `docs/scenarios/README.md`; [`super::build`] checks them and makes a
 //! [`super::Scenario`].
 
-use super::factors::Citation;
-use super::{SinkKind, Stage};
+use super::{Citation, SinkKind, Stage};
 use kerbholz_ledger::factor::Standing;
-use kerbholz_ledger::transformation::{AllocationRule, OutputRole};
+use kerbholz_ledger::order::{FailureBearer, OrderState};
+use kerbholz_ledger::transformation::{AllocationRule, Outcome, OutputRole};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -23,6 +23,10 @@ pub(super) struct File {
     pub sources: BTreeMap<String, Citation>,
     #[serde(default)]
     pub figures: Table<Figure>,
+    #[serde(default)]
+    pub ranges: Table<Range>,
+    #[serde(default)]
+    pub documents: Table<Document>,
     pub organisations: Table<Organisation>,
     pub machines: Table<Machine>,
     #[serde(default)]
@@ -37,9 +41,39 @@ pub(super) struct File {
 pub(super) struct Figure {
     pub value: Name,
     pub source: Option<Name>,
+    pub standing: Option<FigureStanding>,
+    #[serde(default)]
+    pub note: String,
+    pub range: Option<Range>,
+    pub fixed: Option<String>,
+    pub round_up: Option<Name>,
+}
+
+impl Figure {
+    /// Whether it says what only a cited figure has.
+    pub const fn is_described(&self) -> bool {
+        self.standing.is_some() || self.range.is_some() || self.fixed.is_some()
+    }
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Range {
+    pub low: Name,
+    pub high: Name,
+    /// For a factor's: the amount that the ends are per.
+    pub per: Option<Name>,
+    pub source: Name,
     pub standing: FigureStanding,
     #[serde(default)]
     pub note: String,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Document {
+    pub title: String,
+    pub content: String,
 }
 
 /// How far a figure can be relied on: as for a factor, or given by the study itself.
@@ -139,6 +173,11 @@ pub(super) struct Step {
     pub price: Option<Name>,
     pub predicted: Option<Name>,
     pub mass_tolerance: Option<Name>,
+    pub requires: Option<Vec<Name>>,
+    pub specification: Option<Name>,
+    pub confirmer: Option<Name>,
+    pub outcome: Option<Spanned<Outcome>>,
+    pub failure: Option<FailureBearer>,
     // sink
     pub kind: Option<Spanned<SinkKind>>,
 }
@@ -189,6 +228,16 @@ pub(super) struct Expectation {
     // same-order
     pub among: Option<Vec<Operand>>,
     pub within: Option<Name>,
+    // order
+    pub variant: Option<Name>,
+    pub order: Option<Name>,
+    pub state: Option<OrderState>,
+    pub confirmed_by: Option<Name>,
+    pub paid: Option<Name>,
+    pub serves: Option<Name>,
+    pub specification: Option<Name>,
+    /// What the study found, where it gives a figure.
+    pub study: Option<Name>,
 }
 
 #[derive(Clone, Deserialize)]

@@ -1,17 +1,28 @@
-//! The files of `docs/scenarios`, compiled in: the demo plays them wherever the program is.
+//! The files of `docs/scenarios`, compiled in: they can be played wherever the program is.
 
-/// The factor file: its name and text, for [`super::FactorFile::parse`].
-pub const FACTORS: (&str, &str) =
-    ("docs/scenarios/factors.toml", include_str!("../../../docs/scenarios/factors.toml"));
+/// Names and reads a file of `docs/scenarios`.
+macro_rules! file {
+    ($name:literal) => {
+        (
+            concat!("docs/scenarios/", $name),
+            include_str!(concat!("../../../docs/scenarios/", $name)),
+        )
+    };
+}
 
-/// The scenario files: name and text each, for [`super::Scenario::parse`].
+const AIRCRAFT_SPARE_PART: (&str, &str) = file!("b-aircraft-spare-part.toml");
+const PHONE_SHELL: (&str, &str) = file!("a-phone-shell.toml");
+
+/// What the demo plays: name and text each, for [`super::Scenario::parse`].
+pub const DEMO: &[(&str, &str)] = &[AIRCRAFT_SPARE_PART, PHONE_SHELL];
+
+/// All of them, by name.
 pub const SCENARIOS: &[(&str, &str)] = &[
-    (
-        "docs/scenarios/b-aircraft-spare-part.toml",
-        include_str!("../../../docs/scenarios/b-aircraft-spare-part.toml"),
-    ),
-    (
-        "docs/scenarios/a-phone-shell.toml",
-        include_str!("../../../docs/scenarios/a-phone-shell.toml"),
-    ),
+    PHONE_SHELL,
+    AIRCRAFT_SPARE_PART,
+    file!("c1-order-chain.toml"),
+    file!("c2-delivery.toml"),
+    file!("c3-support-services.toml"),
+    file!("c4-failing-print.toml"),
+    file!("c5-makerspace.toml"),
 ];

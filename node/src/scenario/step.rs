@@ -1,17 +1,19 @@
 //! A step as it is written, turned into a step that can be played. Orders are in [`order`].
 
-use super::error::{Reason, ScenarioError, Span};
 use super::flow::{Lot, Stock};
-use super::measure::Evaluated;
 use super::names::Names;
 use super::raw::{self, Name};
-use super::{Action, Declaration, Output, Portion, Reading, Sink, Step, Tag};
+use super::{Action, Booking, Declaration, Output, Portion, Reading, Sink, Step, Tag};
+use crate::measure::Evaluated;
+use crate::written::{Problem, Reason, Span};
 use kerbholz_ledger::footprint::EvidenceTier;
 use kerbholz_ledger::quantity::{Milligrams, Quantity, Unit};
 use kerbholz_ledger::transformation::OutputRole;
 use std::collections::BTreeSet;
 
 mod order;
+
+pub(super) use order::price;
 
 /// Builds one variant's steps, in order, over the stock they leave.
 pub(super) struct Builder<'n, 'a> {
@@ -28,7 +30,7 @@ impl<'n, 'a> Builder<'n, 'a> {
     }
 
     /// The next step.
-    pub fn step(&mut self, raw: &raw::Step, span: &Span) -> Result<Step, ScenarioError> {
+    pub fn step(&mut self, raw: &raw::Step, span: &Span) -> Result<Step, Problem> {
         let kinds = [&raw.declare, &raw.read, &raw.order, &raw.sink];
         let mut kinds = kinds
             .into_iter()
@@ -49,11 +51,14 @@ impl<'n, 'a> Builder<'n, 'a> {
             "order" => self.order(raw, name, &mut figures),
             _ => self.sink(raw, name, &mut figures),
         }?;
+        let (line, column) = self.names.text.place(name.span().start);
         Ok(Step {
-            line: self.names.text.line(name.span().start),
+            line,
+            column,
             tag: self.tag(raw, name, &action)?,
             sources: self.names.cited(&figures),
             tier: self.tier(&action, &figures, name)?,
+            books: books(raw, self.names, &action),
             action,
         })
     }
@@ -63,7 +68,7 @@ impl<'n, 'a> Builder<'n, 'a> {
         raw: &raw::Step,
         lot: &Name,
         figures: &mut BTreeSet<String>,
-    ) -> Result<Action, ScenarioError> {
+    ) -> Result<Action, Problem> {
         let machine = self.names.machine(need(self, &raw.machine, "machine", lot)?)?;
         let code = need(self, &raw.factor, "factor", lot)?;
         let factor = self.names.factor(code)?;
@@ -90,7 +95,7 @@ impl<'n, 'a> Builder<'n, 'a> {
         raw: &raw::Step,
         lot: &Name,
         figures: &mut BTreeSet<String>,
-    ) -> Result<Action, ScenarioError> {
+    ) -> Result<Action, Problem> {
         let (meter, of) = self.names.meter(need(self, &raw.meter, "meter", lot)?)?;
         let amount = need(self, &raw.quantity, "quantity", lot)?;
         let value = self.amount(amount, figures)?;
@@ -106,7 +111,7 @@ impl<'n, 'a> Builder<'n, 'a> {
         raw: &raw::Step,
         lot: &Name,
         figures: &mut BTreeSet<String>,
-    ) -> Result<Action, ScenarioError> {
+    ) -> Result<Action, Problem> {
         let kind = need(self, &raw.kind, "kind", lot)?;
         let (portion, owner) = self.portion(lot, figures)?;
         self.take(&portion, &lot.span())?;
@@ -114,12 +119,7 @@ impl<'n, 'a> Builder<'n, 'a> {
     }
 
     /// What the step's footprint counts under; a step that books some must say.
-    fn tag(
-        &self,
-        raw: &raw::Step,
-        name: &Name,
-        action: &Action,
-    ) -> Result<Option<Tag>, ScenarioError> {
+    fn tag(&self, raw: &raw::Step, name: &Name, action: &Action) -> Result<Option<Tag>, Problem> {
         let books = match action {
             Action::Declare(_) | Action::Read(_) => true,
             // The ledger books the mass of what comes out as waste.
@@ -133,7 +133,7 @@ impl<'n, 'a> Builder<'n, 'a> {
             (Some(stage), true) => Ok(Some(Tag { stage, component: raw.component.clone() })),
             (None, false) if raw.component.is_none() => Ok(None),
             (None, true) => {
-                let stages = "material, processing, transport or disposal";
+                let stages = "material, processing, transport, disposal or service";
                 let reason = Reason::Rule(format!("it books footprint: say its `stage`, {stages}"));
                 Err(self.error(&name.span(), reason))
             }
@@ -151,7 +151,7 @@ impl<'n, 'a> Builder<'n, 'a> {
         action: &Action,
         figures: &BTreeSet<String>,
         name: &Name,
-    ) -> Result<EvidenceTier, ScenarioError> {
+    ) -> Result<EvidenceTier, Problem> {
         let known = self.names.all_known(figures);
         let Action::Read(reading) = action else {
             return Ok(if known { EvidenceTier::Derived } else { EvidenceTier::Default });
@@ -175,7 +175,7 @@ impl<'n, 'a> Builder<'n, 'a> {
         &self,
         name: &Name,
         figures: &mut BTreeSet<String>,
-    ) -> Result<(Portion, String), ScenarioError> {
+    ) -> Result<(Portion, String), Problem> {
         let span = name.span();
         let (amount, lot) = match name.get_ref().split_once(" of ") {
             Some((amount, lot)) => (Some(amount), lot),
@@ -199,7 +199,7 @@ impl<'n, 'a> Builder<'n, 'a> {
         quantity: Quantity,
         stated: Option<&Name>,
         figures: &mut BTreeSet<String>,
-    ) -> Result<Milligrams, ScenarioError> {
+    ) -> Result<Milligrams, Problem> {
         match stated {
             None if quantity.unit == Unit::Milligram => Ok(Milligrams::new(quantity.amount)),
             None => Ok(Milligrams::ZERO),
@@ -217,7 +217,7 @@ impl<'n, 'a> Builder<'n, 'a> {
     }
 
     /// A name as the ledger takes it.
-    fn called(&self, name: &Name) -> Result<String, ScenarioError> {
+    fn called(&self, name: &Name) -> Result<String, Problem> {
         if (1..=NAME_MAX).contains(&name.get_ref().len()) {
             return Ok(name.get_ref().clone());
         }
@@ -225,42 +225,78 @@ impl<'n, 'a> Builder<'n, 'a> {
         Err(self.error(&name.span(), Reason::Rule(reason)))
     }
 
-    fn amount(
-        &self,
-        name: &Name,
-        figures: &mut BTreeSet<String>,
-    ) -> Result<Evaluated, ScenarioError> {
+    fn amount(&self, name: &Name, figures: &mut BTreeSet<String>) -> Result<Evaluated, Problem> {
         let value = self.names.amount(name)?;
         figures.extend(value.figures.iter().cloned());
         Ok(value)
     }
 
-    fn quantity(
-        &self,
-        name: &Name,
-        figures: &mut BTreeSet<String>,
-    ) -> Result<Quantity, ScenarioError> {
+    fn quantity(&self, name: &Name, figures: &mut BTreeSet<String>) -> Result<Quantity, Problem> {
         let value = self.amount(name, figures)?;
         value.quantity().map_err(|reason| self.error(&name.span(), reason))
     }
 
-    fn add(&mut self, name: &Name, lot: Lot) -> Result<(), ScenarioError> {
+    fn add(&mut self, name: &Name, lot: Lot) -> Result<(), Problem> {
         let added = self.stock.add(name.get_ref(), lot);
         added.map_err(|reason| self.error(&name.span(), reason))
     }
 
-    fn take(&mut self, portion: &Portion, span: &Span) -> Result<u64, ScenarioError> {
+    fn take(&mut self, portion: &Portion, span: &Span) -> Result<u64, Problem> {
         let taken = self.stock.take(portion);
         taken.map_err(|reason| self.error(span, reason))
     }
 
-    fn unit_error(&self, name: &Name, found: Unit, wanted: Unit) -> ScenarioError {
+    fn unit_error(&self, name: &Name, found: Unit, wanted: Unit) -> Problem {
         let (found, wanted) = (found.symbol().to_owned(), wanted.symbol().to_owned());
         self.error(&name.span(), Reason::Unit { text: name.get_ref().clone(), found, wanted })
     }
 
-    fn error(&self, span: &Span, reason: Reason) -> ScenarioError {
+    fn error(&self, span: &Span, reason: Reason) -> Problem {
         self.names.error(span, reason)
+    }
+}
+
+/// What a step books, as it is written.
+fn books(raw: &raw::Step, names: &Names<'_>, action: &Action) -> Vec<Booking> {
+    let written = |name: &Option<Name>| name.as_ref().map(|name| name.get_ref().clone());
+    let factor = |code: &str, amount: Option<String>| {
+        amount.map(|amount| Booking::Factor { code: code.to_owned(), amount })
+    };
+    let waste = |(output, built): (&raw::Output, &Output)| {
+        let written = output.mass.as_ref().unwrap_or(&output.quantity).get_ref();
+        // What is left over is what it came to.
+        let rest = || format!("{} mg", built.mass.get());
+        Booking::Waste(if written == order::REST { rest() } else { written.clone() })
+    };
+    match action {
+        Action::Declare(lot) => {
+            // A factor per mass counts the lot's mass.
+            let unit = names.factors.get(&lot.factor).map(|factor| factor.reference.unit);
+            let by_mass = unit.is_some_and(|unit| unit != lot.quantity.unit);
+            let amount = if by_mass { written(&raw.mass) } else { written(&raw.quantity) };
+            factor(&lot.factor, amount).into_iter().collect()
+        }
+        Action::Read(reading) => {
+            let meter = names.meters.get(&reading.meter);
+            let booking = meter.and_then(|meter| factor(&meter.factor, written(&raw.quantity)));
+            booking.into_iter().collect()
+        }
+        Action::Order(order) => {
+            let activities = raw.activities.iter().flatten().map(|activity| Booking::Factor {
+                code: activity.factor.get_ref().clone(),
+                amount: activity.amount.get_ref().clone(),
+            });
+            let outputs = raw.outputs.iter().flatten();
+            let built = |output: &raw::Output| {
+                let of = order.outputs.iter().find(|built| built.lot == *output.lot.get_ref());
+                of.filter(|built| built.role == OutputRole::Waste).cloned()
+            };
+            let outputs: Vec<(&raw::Output, Output)> =
+                outputs.filter_map(|output| Some((output, built(output)?))).collect();
+            let wastes = outputs.iter().map(|(output, built)| waste((output, built)));
+            activities.chain(wastes).collect()
+        }
+        Action::Sink(_) => Vec::new(),
     }
 }
 
@@ -273,7 +309,7 @@ fn need<'r, T>(
     field: &'r Option<T>,
     called: &str,
     step: &Name,
-) -> Result<&'r T, ScenarioError> {
+) -> Result<&'r T, Problem> {
     field.as_ref().ok_or_else(|| {
         let reason = Reason::Rule(format!("`{}` has no `{called}`", step.get_ref()));
         builder.error(&step.span(), reason)
@@ -298,6 +334,13 @@ const KINDS: &[(&str, &[&str])] = &[
             "price",
             "predicted",
             "mass_tolerance",
+            "requires",
+            "specification",
+            "confirmer",
+            "outcome",
+            "failure",
+            "product",
+            "quantity",
         ],
     ),
     ("sink", &["kind"]),
@@ -324,6 +367,11 @@ impl raw::Step {
             ("price", self.price.is_some()),
             ("predicted", self.predicted.is_some()),
             ("mass_tolerance", self.mass_tolerance.is_some()),
+            ("requires", self.requires.is_some()),
+            ("specification", self.specification.is_some()),
+            ("confirmer", self.confirmer.is_some()),
+            ("outcome", self.outcome.is_some()),
+            ("failure", self.failure.is_some()),
             ("kind", self.kind.is_some()),
         ]
         .into_iter()

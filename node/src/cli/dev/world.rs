@@ -14,8 +14,9 @@ use kerbholz_client::ledger::rows::{FactorSetRow, MemberRow, Table, key};
 use kerbholz_client::order::kilograms;
 use kerbholz_client::session::now;
 use kerbholz_client::{MeterSpecification, Organisation};
-use kerbholz_node::scenario::FactorFile;
-use kerbholz_node::scenario::shipped::FACTORS;
+use kerbholz_node::factors::{DEFAULT, FactorFile};
+use kerbholz_node::scenario::Scenario;
+use kerbholz_node::scenario::shipped::SCENARIOS;
 
 /// The company that buys, and issues the currency.
 pub const BUYERS: &str = "stamping";
@@ -41,6 +42,21 @@ const POWDER_KILOGRAMS: u64 = 5;
 const COUNTED_JOULES: u64 = 25 * 3_600_000;
 /// During the last hour.
 const COUNTED_DURING_MS: u64 = 3_600_000;
+
+/// The two companies, and those of the scenarios that are built in: `kerbholz scenario run` plays them
+/// here.
+pub fn organisations() -> Result<Vec<String>, CliError> {
+    let factors = FactorFile::parse(DEFAULT.0, DEFAULT.1)?;
+    let mut organisations = vec![BUYERS.to_owned(), MAKERS.to_owned()];
+    for (file, text) in SCENARIOS {
+        for name in Scenario::parse(file, text, &factors)?.organisations.into_keys() {
+            if !organisations.contains(&name) {
+                organisations.push(name);
+            }
+        }
+    }
+    Ok(organisations)
+}
 
 /// Sets up what is missing.
 pub async fn set_up(context: &Context, output: &Output) -> Result<(), CliError> {
@@ -87,7 +103,7 @@ pub async fn set_up(context: &Context, output: &Output) -> Result<(), CliError> 
 }
 
 async fn publish(context: &Context, output: &Output) -> Result<FactorSetId, CliError> {
-    let (name, text) = FACTORS;
+    let (name, text) = DEFAULT;
     let file = FactorFile::parse(name, text)?;
     let publisher = context.publisher(PUBLISHER).await?;
     let set = FactorSetId::of(publisher.id(), &file.name, file.version);

@@ -1,9 +1,8 @@
 //! A scenario: the footprint table, the avoided burden, and the study's expectations.
 
-use super::{Paint, heading, line, paragraph, put, row, table, wrapped};
+use super::{Paint, heading, line, paragraph, put, row, table, verdict, wrapped};
 use crate::demo::findings::{DimensionName, ScenarioFinding, VariantFinding};
 use crate::demo::units;
-use crate::scenario::Outcome;
 use kerbholz_ledger::footprint::Dimension;
 
 /// Columns of the first column, and of each variant.
@@ -34,6 +33,7 @@ pub(super) fn show(
     }
     undeclared(out, scenario, dimensions, width, paint);
     avoided(out, scenario, width);
+    agreement(out, scenario, width, paint);
     expectations(out, scenario, width, paint);
 }
 
@@ -129,33 +129,26 @@ fn avoided(out: &mut String, scenario: &ScenarioFinding, width: u16) {
     }
 }
 
+/// Whether the ledger booked what the file computes.
+fn agreement(out: &mut String, scenario: &ScenarioFinding, width: u16, paint: Paint) {
+    let text = match scenario.as_computed {
+        None => return,
+        Some(true) => "The ledger booked, to the last unit, what the file computes.",
+        Some(false) => {
+            "The ledger booked something else than the file computes: is the published factor set \
+             another one?"
+        }
+    };
+    paragraph(out, text, width, |text| paint.dim(text));
+}
+
 fn expectations(out: &mut String, scenario: &ScenarioFinding, width: u16, paint: Paint) {
     if scenario.expectations.is_empty() {
         return;
     }
     out.push('\n');
     line(out, &paint.bold("What the study expects"));
-    let room = usize::from(width).saturating_sub(12);
     for verdict in &scenario.expectations {
-        let (mark, outcome) = match verdict.outcome {
-            Outcome::Holds => (paint.green("●"), paint.green("holds")),
-            Outcome::DoesNotHold => (paint.yellow("○"), paint.yellow("does not hold")),
-            Outcome::CannotBeJudged => (paint.dim("◌"), paint.dim("cannot be judged")),
-        };
-        for (index, text) in wrapped(&verdict.says, room).iter().enumerate() {
-            if index == 0 {
-                line(out, &format!("{mark} {:<4} {text}", verdict.id));
-            } else {
-                line(out, &format!("       {text}"));
-            }
-        }
-        let because = format!("because {}", verdict.because);
-        for (index, text) in wrapped(&because, room.saturating_sub(18)).iter().enumerate() {
-            if index == 0 {
-                line(out, &format!("       {outcome}: {}", paint.dim(text)));
-            } else {
-                line(out, &format!("       {}", paint.dim(text)));
-            }
-        }
+        verdict::show(out, verdict, width, paint);
     }
 }

@@ -79,7 +79,7 @@ fn variant(id: &str) -> crate::demo::findings::VariantFinding {
         avoided: None,
         orders: 1,
         price_minor: 100,
-        lot: "lot".into(),
+        lot: None,
         tree: None,
         flows: crate::demo::flows::Flows::default(),
     }
@@ -88,16 +88,15 @@ fn variant(id: &str) -> crate::demo::findings::VariantFinding {
 /// What is not declared is never shown as zero, and no line is wider than the page.
 #[test]
 fn a_footprint_table_fits_its_page_and_says_what_is_not_known() {
-    let dimensions: Vec<_> = Dimension::ALL
-        .iter()
-        .map(|d| crate::demo::findings::DimensionName { name: d.name(), unit: d.unit() })
-        .collect();
-    let scenario = crate::demo::findings::ScenarioFinding {
+    let dimensions: Vec<_> =
+        Dimension::ALL.iter().map(|d| DimensionName { name: d.name(), unit: d.unit() }).collect();
+    let scenario = ScenarioFinding {
         file: "a.toml".into(),
         title: "A scenario".into(),
         question: "Which?".into(),
         functional_unit: "One part".into(),
         study: "A study".into(),
+        as_computed: None,
         variants: ["FZ1", "FZ2-min", "FZ2-max", "FZ3-min", "FZ3-max", "FZ4-min", "FZ4-max"]
             .map(variant)
             .into(),

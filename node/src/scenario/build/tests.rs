@@ -1,14 +1,15 @@
 //! The shipped files, what is built of a file, and every way a file can be wrong.
 
 use super::*;
+use crate::factors::DEFAULT;
 use crate::scenario::fixtures::{SCENARIO, changed, factors, line_of, parse};
 use crate::scenario::{Action, Order, Stage, Step, shipped};
 use kerbholz_ledger::quantity::{Minor, Quantity};
 
 #[test]
 fn the_shipped_scenarios_are_of_the_same_four_organisations() {
-    let factors = FactorFile::parse(shipped::FACTORS.0, shipped::FACTORS.1).unwrap();
-    let scenarios = shipped::SCENARIOS.iter();
+    let factors = FactorFile::parse(DEFAULT.0, DEFAULT.1).unwrap();
+    let scenarios = shipped::DEMO.iter();
     let scenarios: Vec<_> =
         scenarios.map(|(file, text)| Scenario::parse(file, text, &factors).unwrap()).collect();
     let [b, a] = scenarios.as_slice() else { panic!("two scenarios are shipped") };
@@ -172,6 +173,49 @@ const WRONG: &[(&str, &str, &str, &str)] = &[
         "variant `small` exists already",
     ),
     ("way = {", "km = {", "km = {", "a figure cannot be called `km`"),
+    // Figures and their ranges.
+    (
+        "way = {",
+        "way = { value = \"2 * road\" }\nroad = { value = \"way / 2\" }\nold = {",
+        "road = {",
+        "is computed of itself",
+    ),
+    (
+        "value = \"1000 km\", source = \"paper\", standing = \"quoted\"",
+        "value = \"1000 km\", source = \"paper\"",
+        "way =",
+        "a cited figure has a `standing`",
+    ),
+    (
+        "standing = \"quoted\" }",
+        "standing = \"quoted\", range = { low = \"1 km\", high = \"1 kg\", source = \"paper\", standing = \"quoted\" } }",
+        "way =",
+        "`1 kg` is in mg, but mm is needed",
+    ),
+    (
+        "standing = \"quoted\" }",
+        "standing = \"quoted\", range = { low = \"2 km\", high = \"1 km\", source = \"paper\", standing = \"quoted\" } }",
+        "way =",
+        "from `low` to a greater `high`",
+    ),
+    (
+        "[organisations.maker]",
+        "[ranges]\ndust = { low = \"power\", high = \"powder\", source = \"paper\", standing = \"quoted\" }\n[organisations.maker]",
+        "dust",
+        "unknown factor `dust`",
+    ),
+    (
+        "[organisations.maker]",
+        "[ranges]\npowder = { low = \"power\", high = \"powder\", source = \"paper\", standing = \"quoted\" }\n[organisations.maker]",
+        "low = \"power\"",
+        "it is per another unit",
+    ),
+    (
+        "[organisations.maker]",
+        "[ranges]\npowder = { low = \"6 kg CO2e\", high = \"powder\", source = \"paper\", standing = \"quoted\" }\n[organisations.maker]",
+        "6 kg CO2e",
+        "say `per` which amount",
+    ),
     // Citations.
     (
         "value = \"1000 km\", source = \"paper\"",
@@ -203,6 +247,12 @@ const WRONG: &[(&str, &str, &str, &str)] = &[
     ("\"0.1 %\"", "\"one\"", "mass_tolerance", "is in piece, but a share"),
     ("\"99.99 EUR\"", "\"99.9 EUR\"", "99.9 EUR", "a price is written like"),
     ("\"8 kg CO2e\"", "\"8 kg\"", "predicted", "a mass of CO2e"),
+    (
+        "lot = \"powder there\"",
+        "lot = \"bag of powder\"",
+        "bag of powder",
+        "cannot have ` of ` in it",
+    ),
     // Lots and mass.
     (
         "inputs = [\"powder\"]",
@@ -326,7 +376,7 @@ fn every_mistake_is_named_with_its_line() {
         let skip = usize::from(at.starts_with('\n'));
         let line = 1 + text[..start + skip].matches('\n').count();
         assert_eq!((error.file.as_str(), error.line), ("small.toml", line), "{to}: {said}");
-        assert!(said.starts_with(&format!("small.toml:{line}: ")));
+        assert!(said.starts_with(&format!("small.toml:{line}:{}: ", error.column)));
     }
 }
 
@@ -351,9 +401,77 @@ fn a_variant_without_its_own_steps_takes_those_of_the_other_with_its_own_figures
     let scenario = parse(SCENARIO).unwrap();
     let (small, large) = (&scenario.variants[0], &scenario.variants[1]);
     assert_eq!(small.steps.len(), large.steps.len());
-    assert!(small.figures.is_empty());
+    // Each has the figures in force: its own, and the file's for the rest.
+    assert_eq!(small.figures["powder"].text, "1 kg");
     assert_eq!(large.figures["powder"].text, "2 kg");
-    assert_eq!(scenario.figures["powder"].text, "1 kg");
+    assert_eq!(large.figures["way"].text, "1000 km");
+}
+
+#[test]
+fn a_variant_has_the_figures_of_the_one_it_is_like_and_computes_anew_what_depends_on_them() {
+    let text = changed(
+        SCENARIO,
+        "powder = { value = \"1 kg\", source = \"paper\", standing = \"given\" }",
+        "wasted = { value = \"20 %\", source = \"paper\", standing = \"given\" }\npowder = { value = \"part / (100 % - wasted)\" }",
+    );
+    let text = changed(
+        &text,
+        "powder = { value = \"2 kg\", source = \"paper\", standing = \"given\" }\n",
+        "",
+    );
+    let third = "[[variants]]\nid = \"third\"\ntitle = \"third\"\nproduct = \"part\"\nlike = \"large\"\n[variants.figures]\nwasted = { value = \"0 %\", source = \"paper\", standing = \"given\" }\n[[expectations]]";
+    let text = changed(&text, "[[expectations]]", third);
+    // Without waste, nothing is left of the powder but the part.
+    let error = parse(&text).unwrap_err();
+    assert!(error.to_string().contains("lot `spent` is empty"), "{error}");
+    let scenario = parse(&changed(&text, "\"0 %\"", "\"36 %\"")).unwrap();
+    let declared = |variant: usize| match &scenario.variants[variant].steps[0].action {
+        Action::Declare(lot) => lot.quantity.amount,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((declared(0), declared(1), declared(2)), (1_000_000, 2_000_000, 2_500_000));
+    // What is computed is as well known as what it is computed of.
+    assert_eq!(scenario.variants[0].steps[0].sources, ["paper"]);
+    let guessed = changed(
+        &text,
+        "\"20 %\", source = \"paper\", standing = \"given\"",
+        "\"20 %\", source = \"paper\", standing = \"proxy\"",
+    );
+    let guessed = parse(&changed(&guessed, "\"0 %\"", "\"36 %\"")).unwrap();
+    assert_eq!(guessed.variants[0].steps[0].tier, EvidenceTier::Default);
+}
+
+/// An order that fails, with `print` made one, and the buyer bearing what it took.
+#[test]
+fn a_failed_order_says_what_was_ordered_and_leaves_waste() {
+    let outputs = "outputs = [\n  { lot = \"part\", quantity = \"one\", mass = \"part\" },\n  { lot = \"spent\", quantity = \"rest\", role = \"waste\" },\n]";
+    let failed = "outcome = \"failed\"\nproduct = \"part\"\nquantity = \"one\"\nfailure = \"buyer\"\noutputs = [{ lot = \"scrap\", quantity = \"rest\", role = \"waste\" }]";
+    let text = changed(SCENARIO, outputs, failed);
+    let text = changed(
+        &text,
+        "sink = \"spent\"\nkind = \"disposed\"",
+        "read = \"part\"\nmeter = \"meter\"\nquantity = \"saved\"\nstage = \"processing\"",
+    );
+    // Who bears the failure has the scrap.
+    let left = parse(&text).unwrap_err().to_string();
+    assert!(left.contains("`scrap` are left over") || left.contains("unverified figure"), "{left}");
+    for (from, to, says) in [
+        ("outcome = \"failed\"", "", "`product` and `quantity` are for an order that fails"),
+        ("outcome = \"failed\"", "outcome = \"partial\"", "complete or failed"),
+        ("quantity = \"one\"\nfailure", "failure", "`print` has no `quantity`"),
+        (
+            "role = \"waste\" }]",
+            "role = \"by_product\", weight = 1 }]",
+            "what a failed order leaves is waste",
+        ),
+        ("failure = \"buyer\"", "failure = \"nobody\"", "unknown variant `nobody`"),
+        ("failure = \"buyer\"", "confirmer = \"box\"", "unknown machine `box`"),
+        ("failure = \"buyer\"", "specification = \"plan\"", "unknown document `plan`"),
+        ("failure = \"buyer\"", "requires = [\"beauty\"]", "unknown dimension `beauty`"),
+    ] {
+        let error = parse(&changed(&text, from, to)).unwrap_err().to_string();
+        assert!(error.contains(says), "{to}: {error}");
+    }
 }
 
 #[test]

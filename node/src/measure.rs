@@ -1,8 +1,12 @@
-//! Amounts as people write them (`14 g * 83 MJ/kg`), computed exactly and turned into whole base
-//! units, or refused. No floating point: a measure is a fraction of integers and a product of
+//! Amounts as people write them (`14 g / (100 % - waste) * 83 MJ/kg`), computed exactly and turned
+//! into whole base units, or refused. No floating point: a measure is a fraction of integers and a product of
 //! powers of the base units.
 
-use super::error::Reason;
+mod expression;
+
+pub(crate) use expression::evaluate;
+
+use crate::written::Reason;
 use kerbholz_ledger::quantity::{Quantity, Unit};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -67,6 +71,8 @@ pub struct Ratio {
 impl Ratio {
     /// One.
     pub const ONE: Self = Self { numerator: 1, denominator: 1 };
+    /// Nothing.
+    pub const ZERO: Self = Self { numerator: 0, denominator: 1 };
 
     /// The fraction, or `None` where the denominator is zero or a number does not fit.
     pub fn new(numerator: i128, denominator: i128) -> Option<Self> {
@@ -96,6 +102,13 @@ impl Ratio {
             left.numerator.checked_mul(right.numerator)?,
             left.denominator.checked_mul(right.denominator)?,
         )
+    }
+
+    /// The sum, unless it does not fit.
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        let left = self.numerator.checked_mul(other.denominator)?;
+        let right = other.numerator.checked_mul(self.denominator)?;
+        Self::new(left.checked_add(right)?, self.denominator.checked_mul(other.denominator)?)
     }
 
     /// The quotient, unless it does not fit or divides by zero.
@@ -155,6 +168,28 @@ impl Measure {
         Some(Self { ratio, powers })
     }
 
+    /// The sum or difference of two measures of the same kind.
+    fn plus(self, other: Self, sign: char) -> Option<Self> {
+        let sign = Ratio::new(if sign == '-' { -1 } else { 1 }, 1)?;
+        let ratio = self.ratio.checked_add(other.ratio.checked_mul(sign)?)?;
+        Some(Self { ratio, powers: self.powers })
+    }
+
+    /// Whether it is none at all.
+    pub const fn is_zero(self) -> bool {
+        self.ratio.numerator == 0
+    }
+
+    /// This many times as much, unless that does not fit.
+    pub fn times(self, ratio: Ratio) -> Option<Self> {
+        Some(Self { ratio: self.ratio.checked_mul(ratio)?, powers: self.powers })
+    }
+
+    /// How many times as much as another of the same kind.
+    pub fn over(self, other: Self) -> Option<Ratio> {
+        (self.powers == other.powers).then(|| self.ratio.checked_div(other.ratio))?
+    }
+
     /// The base unit and how many of it, not necessarily a whole number.
     pub fn base(self) -> Option<(Ratio, Unit)> {
         let unit = match self.powers {
@@ -174,13 +209,21 @@ impl Measure {
         Some((self.ratio, unit))
     }
 
+    /// The base unit and how many of it to the nearest whole number, none below zero.
+    pub fn nearest(self) -> Option<(u64, Unit)> {
+        let (ratio, unit) = self.base()?;
+        let half = ratio.denominator / 2;
+        let rounded = ratio.numerator.checked_add(half)?.div_euclid(ratio.denominator);
+        Some((u64::try_from(rounded.max(0)).ok()?, unit))
+    }
+
     /// The number, where it has no unit.
     pub fn plain(self) -> Option<Ratio> {
         (self.powers == NUMBER).then_some(self.ratio)
     }
 
     /// The unit in words, for messages.
-    fn describe(self) -> String {
+    pub(crate) fn describe(self) -> String {
         match self.base() {
             Some((_, unit)) => unit.symbol().to_owned(),
             None if self.powers == NUMBER => "no unit".to_owned(),
@@ -190,7 +233,7 @@ impl Measure {
 }
 
 /// Whether a word is a unit, and so cannot name a figure.
-pub(super) fn is_unit(word: &str) -> bool {
+pub(crate) fn is_unit(word: &str) -> bool {
     SYMBOLS.iter().any(|(symbol, ..)| *symbol == word)
 }
 
@@ -205,7 +248,7 @@ impl Reason {
 
 /// An amount with what it was computed from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Evaluated {
+pub(crate) struct Evaluated {
     text: String,
     /// The amount.
     pub measure: Measure,
@@ -253,135 +296,6 @@ impl Evaluated {
             wanted: wanted.to_owned(),
         }
     }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
-    Number(Ratio),
-    Word(String),
-    Operator(i8),
-}
-
-/// Computes a product or quotient of numbers, units and figures, e.g. `14 g * 83 MJ/kg`.
-pub(super) fn evaluate(
-    text: &str,
-    figure: impl Fn(&str) -> Option<Measure>,
-) -> Result<Evaluated, Reason> {
-    let wrong = |why: &str| Reason::Amount { text: text.to_owned(), why: why.to_owned() };
-    let tokens = tokens(text)?;
-    let mut result = Evaluated {
-        text: text.to_owned(),
-        measure: Measure::number(Ratio::ONE),
-        figures: BTreeSet::new(),
-        literal: false,
-    };
-    let mut sign = 1;
-    let mut expects_operand = true;
-    let mut after_number = false;
-    for token in tokens {
-        let is_number = matches!(token, Token::Number(_));
-        let operand = match token {
-            Token::Operator(_) if expects_operand => {
-                return Err(wrong("an operator stands where a number should"));
-            }
-            Token::Operator(operator) => {
-                (sign, expects_operand, after_number) = (operator, true, false);
-                continue;
-            }
-            Token::Number(_) if !expects_operand => {
-                return Err(wrong("two numbers without `*` or `/` between them"));
-            }
-            Token::Number(ratio) => Measure::number(ratio),
-            Token::Word(_) if !expects_operand && !after_number => {
-                return Err(wrong("two words without `*` or `/` between them"));
-            }
-            Token::Word(word) => match Measure::unit(&word) {
-                Some(unit) => {
-                    result.literal |= after_number && unit.powers != NUMBER;
-                    unit
-                }
-                None if after_number => return Err(Reason::unknown_unit(word, text)),
-                None => {
-                    let value = figure(&word).ok_or_else(|| Reason::Unknown {
-                        kind: "unit or figure",
-                        name: word.clone(),
-                        hint: String::new(),
-                    })?;
-                    result.figures.insert(word);
-                    value
-                }
-            },
-        };
-        // A unit right after its number belongs to it: `1 g / 2 kg` divides by two kilograms.
-        result.measure = result
-            .measure
-            .combine(operand, sign)
-            .ok_or_else(|| wrong("it does not fit, or divides by zero"))?;
-        after_number = is_number;
-        expects_operand = false;
-    }
-    if expects_operand { Err(wrong("a number is missing")) } else { Ok(result) }
-}
-
-fn tokens(text: &str) -> Result<Vec<Token>, Reason> {
-    let wrong = |why: String| Reason::Amount { text: text.to_owned(), why };
-    let mut tokens = Vec::new();
-    let mut rest = text.trim_start();
-    while let Some(first) = rest.chars().next() {
-        let length = match first {
-            '*' | '/' | '%' => 1,
-            '-' | '0'..='9' => number_length(rest),
-            _ if first.is_alphabetic() => word_length(rest),
-            _ => return Err(wrong(format!("`{first}` has no meaning here"))),
-        };
-        let (token, after) = rest.split_at(length);
-        tokens.push(match first {
-            '*' => Token::Operator(1),
-            '/' => Token::Operator(-1),
-            '-' | '0'..='9' => Token::Number(
-                decimal(token)
-                    .ok_or_else(|| wrong(format!("`{token}` is not a decimal number")))?,
-            ),
-            _ => Token::Word(token.to_owned()),
-        });
-        rest = after.trim_start();
-    }
-    Ok(tokens)
-}
-
-fn word_length(text: &str) -> usize {
-    text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len())
-}
-
-fn number_length(text: &str) -> usize {
-    let mut previous = ' ';
-    for (index, c) in text.char_indices() {
-        let sign = c == '-' && (index == 0 || previous == 'e');
-        let exponent = c == 'e'
-            && text[index + 1..].starts_with(|next: char| next.is_ascii_digit() || next == '-');
-        if !(c.is_ascii_digit() || c == '.' || c == '_' || sign || exponent) {
-            return index;
-        }
-        previous = c;
-    }
-    text.len()
-}
-
-/// Reads `-12.5e-3` exactly.
-fn decimal(text: &str) -> Option<Ratio> {
-    let (mantissa, exponent) = match text.split_once('e') {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
-        None => (text, 0),
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits: String = [whole, fraction].concat().replace('_', "");
-    if whole.is_empty() || (mantissa.contains('.') && fraction.is_empty()) {
-        return None;
-    }
-    let shift = exponent.checked_sub(i32::try_from(fraction.replace('_', "").len()).ok()?)?;
-    let power = 10_i128.checked_pow(shift.unsigned_abs())?;
-    let number = digits.parse::<i128>().ok()?;
-    if shift < 0 { Ratio::new(number, power) } else { Ratio::new(number.checked_mul(power)?, 1) }
 }
 
 #[cfg(test)]

@@ -1,17 +1,39 @@
-//! What can be wrong with a scenario or factor file, and where: always a file, a line, a reason.
+//! What people write in files: where something stands, and what can be wrong with it - always a file,
+//! a line, a column and a reason that says what would be right.
 
 use std::ops::Range;
 
-/// A file that cannot be played, and the first place that says why.
+/// A file that cannot be used, and a place that says why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}: {reason}")]
-pub struct ScenarioError {
+#[error("{file}:{line}:{column}: {reason}")]
+pub struct Problem {
     /// The file, as the caller named it.
     pub file: String,
     /// The line, counted from 1.
     pub line: usize,
+    /// The character in the line, counted from 1.
+    pub column: usize,
     /// What is wrong, and what would be right.
     pub reason: Reason,
+}
+
+/// Everything that is wrong with a file, in the order of the file; at least one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", listed(.0))]
+pub struct Problems(pub Vec<Problem>);
+
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Self {
+        Self(vec![problem])
+    }
+}
+
+fn listed(problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    match lines.as_slice() {
+        [one] => one.clone(),
+        several => format!("{} problems:\n{}", several.len(), several.join("\n")),
+    }
 }
 
 /// What is wrong with a file.
@@ -84,12 +106,12 @@ pub enum Reason {
     Rule(String),
 }
 
-/// A place in a file.
-pub(super) type Span = Range<usize>;
+/// A place in a file: a range of bytes.
+pub(crate) type Span = Range<usize>;
 
-/// A file's name and text: turns byte positions into lines.
+/// A file's name and text: turns byte positions into lines and columns.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Text<'a> {
+pub(crate) struct Text<'a> {
     /// The name for messages.
     pub file: &'a str,
     /// The whole text.
@@ -97,19 +119,25 @@ pub(super) struct Text<'a> {
 }
 
 impl Text<'_> {
-    /// The line of a byte position, counted from 1.
-    pub fn line(&self, position: usize) -> usize {
-        let before = self.text.as_bytes().iter().take(position);
-        1 + before.filter(|byte| **byte == b'\n').count()
+    /// The line and column of a byte position, both counted from 1.
+    pub fn place(&self, position: usize) -> (usize, usize) {
+        // A position inside a character counts as its beginning.
+        let mut positions = (0..=position.min(self.text.len())).rev();
+        let end = positions.find(|end| self.text.is_char_boundary(*end)).unwrap_or(0);
+        let before = &self.text[..end];
+        let line = before.matches('\n').count();
+        let begin = before.rfind('\n').map_or(0, |end| end + 1);
+        (line + 1, before[begin..].chars().count() + 1)
     }
 
-    /// An error at a place.
-    pub fn error(&self, span: &Span, reason: Reason) -> ScenarioError {
-        ScenarioError { file: self.file.to_owned(), line: self.line(span.start), reason }
+    /// A problem at a place.
+    pub fn error(&self, span: &Span, reason: Reason) -> Problem {
+        let (line, column) = self.place(span.start);
+        Problem { file: self.file.to_owned(), line, column, reason }
     }
 
     /// Reads TOML into a type that knows its fields.
-    pub fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, ScenarioError> {
+    pub fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, Problem> {
         toml::from_str(self.text).map_err(|error| {
             let span = error.span().unwrap_or(0..0);
             self.error(&span, Reason::Syntax(error.message().to_owned()))
