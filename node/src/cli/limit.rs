@@ -18,7 +18,7 @@ use std::path::PathBuf;
 pub enum LimitCommand {
     /// Set all limits of an organisation from a TOML file, in the place of those before
     #[command(
-        after_help = "A file:\n  [[limits]]\n  name = \"bracket\"\n  dimension = \"climate\"\n  \
+        after_help = "Example:\n  kerbholz limit set limits.toml --as printworks\n\nA file:\n  [[limits]]\n  name = \"bracket\"\n  dimension = \"climate\"\n  \
         cap = 500_000_000_000 # ng CO2e\n  action = \"flag\" # or \"refuse\"\n  \
         scope.product = { product = \"bracket\", per = { amount = 1, unit = \"Piece\" } }\n  \
         # or scope.machine = { period = 86_400_000 }, scope.organisation = { period = 86_400_000 }"
@@ -31,6 +31,7 @@ pub enum LimitCommand {
         by: String,
     },
     /// Show the limits of an organisation, or of the network
+    #[command(after_help = "Example:\n  kerbholz limit show printworks")]
     Show {
         /// The organisation; the network without it
         organisation: Option<String>,

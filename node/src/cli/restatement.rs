@@ -23,15 +23,19 @@ pub enum RestatementCommand {
     /// Correct a reading, a declared lot or an activity
     Propose(ProposeArgs),
     /// List all restatements, newest first
+    #[command(after_help = "Example:\n  kerbholz restatement list")]
     List,
     /// Show a restatement: the source as it was and as corrected
+    #[command(after_help = "Example:\n  kerbholz restatement show 3f2a")]
     Show {
         /// Its id, or the beginning of one
         restatement: String,
     },
     /// Countersign a restatement that waits, as an auditor
+    #[command(after_help = "Example:\n  kerbholz restatement approve 3f2a --as auditor")]
     Approve(DecideArgs),
     /// Refuse a restatement that waits, or take an own one back
+    #[command(after_help = "Example:\n  kerbholz restatement refuse 3f2a --as printer")]
     Refuse(DecideArgs),
 }
 
