@@ -74,11 +74,11 @@ pub struct Write {
 pub enum Table {
     /// One row: [`LedgerRow`].
     Ledger = 1,
-    /// [`MemberId`](crate::id::MemberId) to [`MemberRow`].
+    /// [`MemberId`] to [`MemberRow`].
     Member = 2,
     /// Public key to [`KeyRow`].
     Key = 3,
-    /// [`MemberId`](crate::id::MemberId) of the meter to [`MeterRow`].
+    /// [`MemberId`] of the meter to [`MeterRow`].
     Meter = 4,
     /// [`FactorSetId`](crate::id::FactorSetId) to [`FactorSetRow`].
     FactorSet = 5,
@@ -88,11 +88,11 @@ pub enum Table {
     Currency = 7,
     /// Organisation, currency code to [`AccountRow`].
     Account = 8,
-    /// [`LotId`](crate::id::LotId) to [`LotRow`].
+    /// [`LotId`] to [`LotRow`].
     Lot = 9,
     /// [`TransformationId`](crate::id::TransformationId) to [`TransformationRow`].
     Transformation = 10,
-    /// [`LotId`](crate::id::LotId), transaction, operation to [`SinkRow`].
+    /// [`LotId`], transaction, operation to [`SinkRow`].
     Sink = 11,
     /// [`OrderId`](crate::id::OrderId) to [`OrderRow`].
     Order = 12,
@@ -100,25 +100,25 @@ pub enum Table {
     Deadline = 13,
     /// Product, unit to [`ProductRow`].
     Product = 14,
-    /// [`TransactionId`](crate::id::TransactionId) to [`TransactionRow`].
+    /// [`TransactionId`] to [`TransactionRow`].
     Transaction = 15,
-    /// Position (big endian) in the transaction log's range to [`Digest`](crate::id::Digest).
+    /// Position (big endian) in the transaction log's range to [`Digest`].
     LogNode = 16,
-    /// Owner [`MemberId`](crate::id::MemberId), [`LotId`](crate::id::LotId) to nothing; lots of which something remains.
+    /// Owner [`MemberId`], [`LotId`] to nothing; lots of which something remains.
     LotByOwner = 17,
-    /// Machine [`MemberId`](crate::id::MemberId) (buyer or provider), [`OrderId`](crate::id::OrderId) to nothing.
+    /// Machine [`MemberId`] (buyer or provider), [`OrderId`](crate::id::OrderId) to nothing.
     OrderByMember = 18,
     /// Parent [`OrderId`](crate::id::OrderId), [`OrderId`](crate::id::OrderId) to nothing.
     OrderByParent = 19,
-    /// Organisation [`MemberId`](crate::id::MemberId), [`MemberId`](crate::id::MemberId) to nothing.
+    /// Organisation [`MemberId`], [`MemberId`] to nothing.
     MemberByOrganisation = 20,
     /// Epoch (big endian) to [`CommitteeRow`]; the past ones stay.
     Committee = 21,
     /// Epoch (big endian), public key of the authority to [`VoteRow`]; those of past epochs stay.
     CommitteeVote = 22,
-    /// [`LotId`](crate::id::LotId), number (4 bytes big endian) to [`UseRow`].
+    /// [`LotId`], number (4 bytes big endian) to [`UseRow`].
     Use = 23,
-    /// [`LotId`](crate::id::LotId) to the [`Footprint`](crate::footprint::Footprint) of the whole
+    /// [`LotId`] to the [`Footprint`](crate::footprint::Footprint) of the whole
     /// lot, as it is now; written with the first taking, before which the lot still is whole.
     Whole = 24,
     /// Place in the order of flows (big endian), slot (4 bytes big endian) to [`WorkRow`].
@@ -127,21 +127,21 @@ pub enum Table {
     Booked = 26,
     /// [`RestatementId`](crate::id::RestatementId) to [`RestatementRow`].
     Restatement = 27,
-    /// [`LotId`](crate::id::LotId) or [`TransformationId`](crate::id::TransformationId),
+    /// [`LotId`] or [`TransformationId`](crate::id::TransformationId),
     /// [`RestatementId`](crate::id::RestatementId) to nothing.
     RestatementOf = 28,
     /// One row: [`Accounting`](crate::genesis::Accounting).
     Accounting = 29,
-    /// [`LotId`](crate::id::LotId) or [`OrderId`](crate::id::OrderId), transaction, operation (4 bytes
+    /// [`LotId`] or [`OrderId`](crate::id::OrderId), transaction, operation (4 bytes
     /// big endian) to [`AvoidedRow`].
     Avoided = 30,
-    /// Organisation [`MemberId`](crate::id::MemberId), or 32 zero bytes for the network, to a list of
+    /// Organisation [`MemberId`], or 32 zero bytes for the network, to a list of
     /// [`Limit`](crate::limit::Limit).
     Limits = 31,
-    /// Id of a limit, [`MemberId`](crate::id::MemberId) of whose orders are counted, number of the
+    /// Id of a limit, [`MemberId`] of whose orders are counted, number of the
     /// period (big endian) to the count.
     LimitCount = 32,
-    /// Organisation [`MemberId`](crate::id::MemberId) of the provider, [`OrderId`](crate::id::OrderId)
+    /// Organisation [`MemberId`] of the provider, [`OrderId`](crate::id::OrderId)
     /// to nothing; orders with a flag.
     Flagged = 33,
 }

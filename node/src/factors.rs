@@ -6,8 +6,8 @@
 //! is published. The formats are explained in `docs/factors.md`; the set that is built in is
 //! `docs/factors/default.csv`, and there is no second copy of its figures.
 //!
-//! [`from_toml`] and [`from_csv`] read cells, [`check`] makes factors of them, [`export`] writes
-//! published ones as a file again.
+//! `from_toml` and `from_csv` read cells, `check` makes factors of them, `export` writes published
+//! ones as a file again.
 
 mod check;
 mod export;

@@ -12,7 +12,7 @@
 //! 4. Gives every outcome of a job to [`Replica::executed`], and goes on at 3. Now and then storage
 //!    may forget through [`Replica::forget_through`].
 //!
-//! It has stopped for good after a [`HaltReason`](kerbholz_consensus::HaltReason) other than that
+//! It has stopped for good after a [`HaltReason`] other than that
 //! its key is in use elsewhere. A restart, after a crash at any point, is to open the same storage.
 //!
 //! [`Storage::append_blocks`]: crate::storage::Storage::append_blocks

@@ -27,7 +27,7 @@ pub struct Sensitivity {
     pub source: String,
     /// How far it can be relied on.
     pub standing: Standing,
-    /// The judged number with the figure lower, and higher, by [`VARIED_BY_PERCENT`].
+    /// The judged number with the figure lower, and higher, by `VARIED_BY_PERCENT`.
     pub varied: (Judged, Judged),
     /// By how much the judged number changes at most, as a share of it.
     pub change: f64,
