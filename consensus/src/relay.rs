@@ -27,6 +27,10 @@ const ROUNDS_PUSHED: u64 = 20;
 /// For how many rounds an author's blocks are pushed to a peer that had to ask for one.
 const ROUNDS_PUSHED_ASKED: u64 = 200;
 
+/// How far a block may be above the peer's own ones to be pushed. Who is further behind has to check
+/// all that lies between first, and would only fall back more; it fetches what is missing then.
+const ROUNDS_AHEAD_MAX: u64 = 8;
+
 /// How many blocks per author wait for a push at most; more come by streams and fetches.
 const FRESH_PER_AUTHOR_MAX: usize = 8;
 
@@ -123,7 +127,9 @@ impl Relay {
         {
             *until = block.round().plus(ROUNDS_PUSHED);
         }
-        block.round() <= *until
+        let lacks_it = shown_of(author) < block.round();
+        let is_near = block.round() <= shown_of(peer).plus(ROUNDS_AHEAD_MAX);
+        block.round() <= *until && lacks_it && is_near
     }
 }
 
@@ -156,6 +162,7 @@ fn ancestor(dag: &Dag, block: &Block, steps: usize) -> Option<Round> {
 mod tests {
     use super::*;
     use crate::testing::{block, committee, first_round, own_first};
+    use crate::types::BlockDigest;
 
     #[test]
     fn of_twins_the_one_goes_along_that_the_own_block_builds_on() {
@@ -173,5 +180,36 @@ mod tests {
         let along = built_on(&own, accepted.to_vec());
         let along: Vec<BlockRef> = along.iter().map(|(block, _)| block.reference()).collect();
         assert_eq!(along, [first[2].reference(), twins[0].reference()], "and what it builds on");
+    }
+
+    /// Pushing everything to who is behind keeps it behind: it checks what it has, or cannot use yet.
+    #[test]
+    fn a_peer_is_pushed_what_it_lacks_and_can_use() {
+        let (committee, peer) = (committee(4), AuthorityIndex(3));
+        let below = [2, 0, 1].map(|author| BlockRef {
+            round: Round(9),
+            author: AuthorityIndex(author),
+            digest: BlockDigest([7; 32]),
+        });
+        let pushed = block(&committee, 2, 10, &below, &[]);
+        let author = pushed.author();
+        let table = [
+            // Pushed up to, the peer's own, and what it has shown of the author.
+            (10, 9, 8, true),
+            (9, 9, 8, false),
+            (10, 10, 9, true),
+            (10, 10, 10, false),
+            (10, 2, 0, true),
+            (10, 1, 0, false),
+        ];
+        for (until, own, has, expected) in table {
+            let mut relay = Relay::new(AuthorityIndex(0), committee.size());
+            relay.until[peer.position()][author.position()] = Round(until);
+            relay.shown[peer.position()][peer.position()] = Round(own);
+            relay.shown[peer.position()][author.position()] = Round(has);
+            let dag = Dag::new(committee.clone());
+            let is_pushed = relay.is_pushed(&dag, peer, &pushed);
+            assert_eq!(is_pushed, expected, "{until} {own} {has}");
+        }
     }
 }

@@ -51,7 +51,13 @@ impl Driver {
     pub(super) fn frame(&mut self, from: PeerKey, bytes: &[u8]) -> Vec<Action> {
         let committee = self.replica.committee();
         let Some(from) = committee.index_of(&PublicKey(from.0)) else { return Vec::new() };
-        match UnverifiedBlock::decode(bytes).and_then(|block| block.verify(committee)) {
+        let block = UnverifiedBlock::decode(bytes);
+        // Several authorities push the same one: its signature is checked once.
+        let is_known = |block: &UnverifiedBlock| self.replica.consensus().knows(&block.reference());
+        if block.as_ref().is_ok_and(is_known) {
+            return Vec::new();
+        }
+        match block.and_then(|block| block.verify(committee)) {
             Ok(block) => self.replica.handle(self.now(), Event::BlockReceived { from, block }),
             // Two do not enter an epoch at the same moment.
             Err(fault @ Fault::WrongDomain(_)) => {

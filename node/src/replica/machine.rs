@@ -84,6 +84,14 @@ impl Machine {
         }
     }
 
+    /// Whether the block is here already: its bytes need not be checked again.
+    pub fn knows(&self, reference: &BlockRef) -> bool {
+        match self {
+            Self::Member(consensus) => consensus.knows(reference),
+            Self::Follower(follower) => follower.block(reference).is_some(),
+        }
+    }
+
     /// An accepted block above the collection round.
     pub fn block(&self, reference: &BlockRef) -> Option<&Block> {
         match self {

@@ -15,7 +15,7 @@ use kerbholz_node::{
     storage::{MemoryStorage, Plug},
 };
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex},
 };
 
@@ -32,6 +32,8 @@ pub struct Authority {
     started_ms: u64,
     /// When it is done with what it has to check.
     busy_until_ms: u64,
+    /// The blocks that wait to be checked.
+    queued: BTreeSet<BlockRef>,
     pub(super) skew_ms: i64,
     drift_ppm: i64,
     /// Whether the disk was emptied since it last started.
@@ -71,6 +73,7 @@ impl Authority {
             life: 0,
             started_ms: 0,
             busy_until_ms: 0,
+            queued: BTreeSet::new(),
             skew_ms: plan.skew_ms[node],
             drift_ppm: plan.drift_ppm[node],
             wiped: false,
@@ -103,6 +106,26 @@ impl Authority {
         self.busy_until_ms
     }
 
+    /// A message waits to be checked.
+    pub(super) fn queue(&mut self, message: &Message) {
+        if let Message::Block(block) = message {
+            self.queued.insert(block.reference());
+        }
+    }
+
+    /// It waits no more.
+    pub(super) fn unqueue(&mut self, message: &Message) {
+        if let Message::Block(block) = message {
+            self.queued.remove(&block.reference());
+        }
+    }
+
+    /// Whether a block is here, or will have been checked before whatever comes next.
+    pub(super) fn has_checked(&self, block: &BlockRef) -> bool {
+        let knows = |running: &Running| running.replica.consensus().knows(block);
+        self.queued.contains(block) || self.running.as_ref().is_some_and(knows)
+    }
+
     /// Does nothing until then.
     pub(super) fn freeze(&mut self, until_ms: u64) {
         self.busy_until_ms = self.busy_until_ms.max(until_ms);
@@ -133,6 +156,7 @@ impl World {
         let Some(authority) = self.authority_mut(node) else { return };
         authority.started_ms = now_ms;
         authority.busy_until_ms = now_ms;
+        authority.queued.clear();
         let now = authority.clock(now_ms);
         let storage = Arc::clone(&authority.storage);
         let start = Start {
