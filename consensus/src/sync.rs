@@ -27,6 +27,9 @@ struct Wanted {
     start: usize,
     /// Who was asked since everybody was.
     asked: AuthoritySet,
+    /// Who turned out to have it only when others had been asked already. These are asked in any
+    /// case: those others may be liars who keep us waiting.
+    late: AuthoritySet,
     /// How many requests for it brought nothing at all.
     failures: u32,
     in_flight: AuthoritySet,
@@ -43,6 +46,11 @@ impl Wanted {
         self.hints.iter().copied().filter(move |hint| *hint != author)
     }
 
+    /// Whether somebody is to be asked in any case.
+    fn has_late(&self, connected: AuthoritySet) -> bool {
+        self.late.iter().any(|peer| connected.contains(peer))
+    }
+
     /// Who may be asked next, best first: the hints, then everybody, without those who were asked
     /// already. When all were, they all may be again.
     fn candidates(
@@ -56,8 +64,11 @@ impl Wanted {
         let start = self.start % others.len().max(1);
         let others = others[start..].iter().chain(&others[..start]);
         let all: Vec<_> = self.hints.iter().chain(others).copied().collect();
-        let (asked, in_flight) = (self.asked, self.in_flight);
-        all.into_iter().filter(move |peer| !asked.contains(*peer) && !in_flight.contains(*peer))
+        let (asked, in_flight, late) = (self.asked, self.in_flight, self.late);
+        let is_full = in_flight.len() >= IN_FLIGHT_MAX;
+        all.into_iter()
+            .filter(move |peer| !asked.contains(*peer) && !in_flight.contains(*peer))
+            .filter(move |peer| !is_full || late.contains(*peer))
     }
 }
 
@@ -124,7 +135,8 @@ impl Fetcher {
 
     /// Somebody more must have a block that is wanted: it is asked next. If somebody was asked
     /// already, it is asked too, and at once: that one may be a liar who keeps us waiting. However
-    /// many were named before, or a few liars would leave only guessing among everybody.
+    /// many were named before, or a few liars would leave only guessing among everybody; and however
+    /// many are being asked.
     pub fn hint(&mut self, reference: &BlockRef, holder: AuthorityIndex, now: Instant) {
         let Some(wanted) = self.wanted.get_mut(reference) else { return };
         if holder == self.own || wanted.hints.contains(&holder) {
@@ -135,6 +147,7 @@ impl Fetcher {
         wanted.hints.insert(0, holder);
         wanted.asked.remove(holder);
         if asked_before {
+            wanted.late.insert(holder);
             wanted.due = wanted.due.min(now);
             self.poll_at(now);
         }
@@ -155,6 +168,7 @@ impl Fetcher {
             hints: Vec::new(),
             start: 0,
             asked: AuthoritySet::EMPTY,
+            late: AuthoritySet::EMPTY,
             failures: 0,
             in_flight: AuthoritySet::EMPTY,
             due,
@@ -196,6 +210,7 @@ impl Fetcher {
             hints: Vec::new(),
             start,
             asked: AuthoritySet::EMPTY,
+            late: AuthoritySet::EMPTY,
             failures: 0,
             in_flight: AuthoritySet::EMPTY,
             due: now,
@@ -272,7 +287,8 @@ impl Fetcher {
                 wanted.in_flight.remove(peer);
                 wanted.failures = wanted.failures.saturating_add(u32::from(brought == 0));
                 let rounds_tried = wanted.failures / peers;
-                let pause_ms = if rounds_tried == 0 { 0 } else { self.timeout_ms };
+                let is_at_once = rounds_tried == 0 || wanted.has_late(self.connected);
+                let pause_ms = if is_at_once { 0 } else { self.timeout_ms };
                 wanted.due = now.plus_ms(pause_ms << rounds_tried.min(6));
             }
         }
@@ -314,7 +330,7 @@ impl Fetcher {
         for (reference, wanted) in &self.wanted {
             if wanted.due > now {
                 next = next.min(wanted.due);
-            } else if wanted.in_flight.len() < IN_FLIGHT_MAX {
+            } else if wanted.in_flight.len() < IN_FLIGHT_MAX || wanted.has_late(self.connected) {
                 due.push((self.doubt(reference, wanted), wanted.failures, *reference));
             }
         }
@@ -324,6 +340,7 @@ impl Fetcher {
             let mut candidates = wanted.candidates(self.connected);
             let Some(peer) = candidates.find(|peer| is_free(peer, &asked)) else { continue };
             wanted.asked.insert(peer);
+            wanted.late.remove(peer);
             wanted.in_flight.insert(peer);
             // Who made others ask for its block may be in no hurry to answer.
             let is_author = peer == reference.author;

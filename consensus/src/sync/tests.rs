@@ -234,3 +234,39 @@ fn whoever_builds_on_a_missing_block_is_asked_before_everybody_else() {
         assert_eq!(ask(&mut fetcher, 25), [(holder, [wanted].to_vec())]);
     }
 }
+
+/// Liars that made others ask for their blocks let all questions wait for as long as they may.
+#[test]
+fn whoever_builds_on_a_missing_block_is_asked_however_many_keep_us_waiting() {
+    let mut fetcher = Fetcher::new(peer(0), &Parameters::lan());
+    (1..8).for_each(|index| fetcher.connect(peer(index), Instant(0)));
+    let wanted = reference(5, 2);
+    fetcher.want(wanted, [peer(1), peer(2)], Instant(0));
+    for _ in 0..30 {
+        let now = fetcher.wanted[&wanted].due.0;
+        let [(from, _)] = ask(&mut fetcher, now)[..] else { panic!("one request") };
+        fetcher.finish(peer(from), Instant(now), 0);
+    }
+    let mut now = fetcher.wanted[&wanted].due.0;
+    for _ in 0..IN_FLIGHT_MAX {
+        let asked = ask(&mut fetcher, now);
+        assert_eq!(asked.len(), 1, "{asked:?}");
+        now += 100;
+    }
+    assert_eq!(ask(&mut fetcher, now), [], "that many keep us waiting");
+    let in_flight = fetcher.wanted[&wanted].in_flight;
+    let mut others = (1..8).map(peer).filter(|other| !in_flight.contains(*other));
+    let (holder, busy) = (others.next_back().unwrap(), others.next_back().unwrap());
+    fetcher.wanted.get_mut(&wanted).unwrap().hints.retain(|hint| *hint != holder && *hint != busy);
+    fetcher.hint(&wanted, holder, Instant(now));
+    assert_eq!(ask(&mut fetcher, now), [(holder.0, [wanted].to_vec())]);
+
+    let other = reference(4, 3);
+    fetcher.want_behind(other, &[busy], false, Instant(now));
+    assert_eq!(ask(&mut fetcher, now), [(busy.0, [other].to_vec())]);
+    fetcher.hint(&wanted, busy, Instant(now));
+    fetcher.finish(in_flight.iter().next().unwrap(), Instant(now), 0);
+    assert_eq!(fetcher.wanted[&wanted].due, Instant(now), "no pause while a holder is busy");
+    fetcher.finish(busy, Instant(now + 1), 1);
+    assert!(ask(&mut fetcher, now + 1).contains(&(busy.0, [wanted].to_vec())));
+}
