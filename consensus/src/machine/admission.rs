@@ -51,12 +51,6 @@ impl Consensus {
         if self.take_certified(&block, now) {
             return;
         }
-        if reference.round <= self.dag.gc_round() {
-            return;
-        }
-        if reference.author == self.own {
-            self.met_own(&block);
-        }
         let solicited = self.fetcher.wants(&reference);
         self.admit(now, from, block, solicited);
     }
@@ -75,6 +69,9 @@ impl Consensus {
     ) {
         if self.knows(&block.reference()) || block.round() <= self.dag.gc_round() {
             return;
+        }
+        if block.author() == self.own {
+            self.met_own(&block);
         }
         if !self.is_admitted(now, &block, solicited) {
             return;

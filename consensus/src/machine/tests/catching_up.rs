@@ -362,3 +362,24 @@ fn what_certified_commits_hold_is_neither_asked_for_nor_lost() {
     let now = Now { monotonic: Instant(21_000), ..NOW };
     assert!(commits_of(&node.handle(now, received(1, &lacking))) == commits);
 }
+
+/// A foreign block of ours that a certified commit held is as foreign when the commit is given up.
+#[test]
+fn a_foreign_own_block_is_met_when_its_commit_is_given_up() {
+    let committee = committee(4);
+    let (_, commits) = ledger(&committee);
+    let mut node = machine(0);
+    let from = AuthorityIndex(1);
+    node.handle(NOW, Event::CommitsAnswered { from, commits: certify(&commits, &committee) });
+    let mut certified = commits.iter().flat_map(|commit| commit.blocks()).rev();
+    let own = certified.find(|block| block.author() == AuthorityIndex(0)).unwrap();
+    let met = |actions: &[Action]| {
+        let newer = own.reference();
+        actions.contains(&Action::LogLost { newer })
+    };
+    assert!(!met(&node.handle(NOW, received(1, own))), "its commit may still be completed");
+    assert!(node.status().catching_up);
+    let later = Now { monotonic: Instant(5 + Parameters::lan().heartbeat_ms), ..NOW };
+    let actions = node.handle(later, Event::Timer(Timer::Fetch));
+    assert!(!node.status().catching_up && met(&actions), "{actions:?}");
+}
