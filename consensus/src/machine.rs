@@ -265,9 +265,7 @@ impl Consensus {
     fn disconnected(&mut self, now: Instant, peer: AuthorityIndex) {
         self.fetcher.disconnect(peer, now);
         self.catch_up.disconnect(peer);
-        if let Mode::Lost(lost) = &mut self.mode {
-            lost.failed(peer, now);
-        }
+        self.own_failed(now, peer);
     }
 
     fn executed(

@@ -17,7 +17,7 @@ impl Consensus {
         commit: u64,
         newest: Option<Block>,
     ) {
-        self.own_check.ended(from);
+        self.own_check.answered(from);
         self.catch_up.claim(from, commit);
         if let Mode::Lost(lost) = &mut self.mode {
             lost.answered(from, commit, now);
@@ -73,8 +73,9 @@ impl Consensus {
         }
     }
 
+    /// A question for own blocks has no answer and will have none.
     pub(super) fn own_failed(&mut self, now: Instant, from: AuthorityIndex) {
-        self.own_check.ended(from);
+        self.own_check.failed(from, now);
         if let Mode::Lost(lost) = &mut self.mode {
             lost.failed(from, now);
         }
@@ -83,6 +84,10 @@ impl Consensus {
     /// Asks whoever was not asked, and begins to sign when enough is known.
     pub(super) fn return_to_signing(&mut self, now: Now) {
         let connected = self.fetcher.connected();
+        if matches!(self.mode, Mode::Live) {
+            let again = self.own_check.poll(now.monotonic, connected);
+            self.actions.extend(again.into_iter().map(|from| Action::AskOwn { from }));
+        }
         let newest = self.newest_own();
         let Mode::Lost(lost) = &mut self.mode else { return };
         for from in lost.poll(now.monotonic, connected) {

@@ -171,3 +171,64 @@ fn a_newer_block_is_proof() {
     assert!(actions.contains(&Action::LogLost { newer: own.reference() }), "{actions:?}");
     assert!(!actions.iter().any(|action| matches!(action, Action::Halt(_))));
 }
+
+/// A question that fails is asked again within the time, and so is one whose peer was away: who
+/// knows our newer block may just have been busy.
+#[test]
+fn a_question_that_fails_is_asked_again() {
+    let committee = committee(4);
+    let patience = 8 * Parameters::lan().delta_ms;
+    let own = block(&committee, 0, 1, &own_first(0, committee.genesis()), &[]);
+    let from = AuthorityIndex(3);
+    for away in [false, true] {
+        let mut node = machine(0);
+        node.handle(NOW, Event::PayloadOffered(vec![vec![7]]));
+        assert!(asks(&node.handle(NOW, greeting(3, 1)), 3));
+        (1..3).for_each(|peer| drop(node.handle(NOW, greeting(peer, 0))));
+        let actions = if away {
+            node.handle(NOW, Event::PeerDisconnected { peer: from });
+            node.handle(later(patience / 2), Event::Timer(Timer::Fetch));
+            assert_eq!(node.own_round(), Round::GENESIS, "it may come back in time");
+            node.handle(later(patience / 2), greeting(3, 1))
+        } else {
+            let actions = node.handle(NOW, Event::OwnFailed { from });
+            assert!(!asks(&actions, 3), "not without a pause: {actions:?}");
+            let at = armed(&actions).unwrap();
+            assert!(at > NOW.monotonic && at < later(patience).monotonic, "{actions:?}");
+            node.handle(Now { monotonic: at, ..NOW }, Event::Timer(Timer::Fetch))
+        };
+        assert!(asks(&actions, 3), "away {away}: {actions:?}");
+        assert_eq!(node.own_round(), Round::GENESIS, "away {away}: it waits for the answer");
+        let answer = Event::OwnAnswered { from, commit: 0, newest: Some(own.clone()) };
+        let actions = node.handle(later(patience / 2), answer);
+        assert!(actions.contains(&Action::LogLost { newer: own.reference() }), "{actions:?}");
+    }
+}
+
+/// Who fails for ever, or is gone, is waited for no longer than who does not answer.
+#[test]
+fn questions_that_fail_are_given_up_in_time() {
+    let patience = 8 * Parameters::lan().delta_ms;
+    let from = AuthorityIndex(3);
+    for away in [false, true] {
+        let mut node = machine(0);
+        node.handle(NOW, Event::PayloadOffered(vec![vec![7]]));
+        let mut actions = node.handle(NOW, greeting(3, u64::MAX));
+        (1..3).for_each(|peer| drop(node.handle(NOW, greeting(peer, 0))));
+        let (mut now, mut asked, mut at) = (NOW, 0, armed(&actions));
+        while node.own_round() == Round::GENESIS {
+            assert!(now.monotonic < later(patience).monotonic, "away {away}");
+            if asks(&actions, 3) {
+                asked += 1;
+                let gone = Event::PeerDisconnected { peer: from };
+                actions = node.handle(now, if away { gone } else { Event::OwnFailed { from } });
+                at = armed(&actions).or(at);
+            }
+            now.monotonic = at.unwrap();
+            actions = node.handle(now, Event::Timer(Timer::Fetch));
+            at = armed(&actions);
+        }
+        assert_eq!(now, later(patience), "away {away}");
+        assert!(if away { asked == 1 } else { (2..10).contains(&asked) }, "{asked} times");
+    }
+}
