@@ -1,7 +1,6 @@
 //! An authority's configuration, `node.toml`: read once, checked once.
 
 use crate::files::{self, FileError};
-use crate::replica::SignAfter;
 use kerbholz_consensus::Parameters;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -25,10 +24,6 @@ pub struct NodeConfig {
     pub listen: Vec<String>,
     /// How far the authorities are apart.
     pub pace: Pace,
-    /// The operator's word, for this start only, that the authority has signed nothing above this:
-    /// see [`crate::replica::Start::sign_after`]. Never in the file.
-    #[serde(skip)]
-    pub sign_after: Option<SignAfter>,
 }
 
 /// Pacing for the distance between authorities.

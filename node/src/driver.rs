@@ -340,7 +340,8 @@ fn halted(reason: &HaltReason) -> String {
         HaltReason::ForeignOwnBlock(block) => format!(
             "block {} of somebody else is signed with this authority's key. Look whether another node \
              runs with the same key, and stop it; then start this one again: it will ask the others \
-             what it has signed, and go on above that",
+             what it has signed, and go on above that. (If it was started on an operator's word \
+             with `authority sign-after`, that was too low.)",
             block.reference()
         ),
     }

@@ -10,7 +10,7 @@ use crate::network::{
     check_free,
 };
 use crate::replica::{OpenError, Opened, Replica, Start};
-use crate::storage::{DiskStorage, StorageError};
+use crate::storage::{self, DiskStorage, SignAfter, Storage, StorageError};
 use kerbholz_client::ledger::keys::PublicKey;
 use kerbholz_client::network::{Network, NetworkFileError, committee};
 use kerbholz_client::session::now;
@@ -61,6 +61,19 @@ pub enum NodeError {
     /// What the data directory holds is nothing to start from.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// An operator speaks of a loss that there was not.
+    #[error(
+        "nothing was lost: the log in {path} is whole, and reaches to round {round} of epoch {epoch}. \
+         Start the node; it needs nobody's word"
+    )]
+    NothingLost {
+        /// The data directory.
+        path: PathBuf,
+        /// Its newest epoch.
+        epoch: u64,
+        /// The newest own round in it.
+        round: u64,
+    },
     /// The network.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -153,15 +166,34 @@ fn open(
     let first = committee(network.genesis())?;
     let disk = DiskStorage::open(&config.data, first.config(), signer.public_key())?;
     let storage: SharedStorage = Arc::new(Mutex::new(Box::new(disk)));
-    let start = Start {
-        genesis: network.genesis(),
-        signer,
-        parameters: config.pace.parameters(),
-        sign_after: config.sign_after,
-    };
+    let start = Start { genesis: network.genesis(), signer, parameters: config.pace.parameters() };
     let begin = Now { monotonic: Instant(0), wall: Timestamp(now().get()) };
     let opened = Opened::open(begin, &storage, start)?;
     Ok((storage, opened))
+}
+
+/// Takes an operator's word above what the authority has certainly signed nothing: the data
+/// directory is marked as one that has lost its log, and the word is believed of this loss only
+/// (§8.5). The node must not run.
+///
+/// # Errors
+/// [`NodeError`]; nothing has changed then. [`NodeError::NothingLost`] if the log is not known to
+/// be lost and reaches farther.
+pub fn sign_after(config: &NodeConfig, word: SignAfter) -> Result<(), NodeError> {
+    let network = Network::open(&config.network)?;
+    let key = files::read_key(&config.key)?;
+    check_key(config, &network, &key.public())?;
+    let first = committee(network.genesis())?;
+    let signer = Signer::from_seed(&key.seed());
+    let mut disk = DiskStorage::open(&config.data, first.config(), signer.public_key())?;
+    let found = disk.recover();
+    let epoch = found.epochs.last().map_or(0, storage::Epoch::number);
+    let round = found.own_last.map_or(Round::GENESIS, |own| own.reference.round);
+    if !found.lost_log && word.of(epoch).is_some_and(|word| word <= round) {
+        let path = config.data.clone();
+        return Err(NodeError::NothingLost { path, epoch, round: round.0 });
+    }
+    Ok(disk.log_lost_after(word)?)
 }
 
 /// A name of the genesis with another key is the folder of one authority with the key of another.

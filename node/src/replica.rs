@@ -27,11 +27,10 @@ mod signing;
 pub use self::hello::Hello;
 pub use self::machine::Machine;
 pub use self::opening::{OpenError, Opened, Start};
-pub use self::signing::{NoSignAfter, SignAfter};
 use crate::executor::{SharedStorage, lock};
 use crate::fetch::{FetchAnswer, FetchRequest, OwnNewest};
 use crate::mempool::{Mempool, NotTaken};
-use crate::storage::{StorageError, StoredBlock};
+use crate::storage::{SignAfter, StorageError, StoredBlock};
 use kerbholz_client::ledger::id::TransactionId;
 use kerbholz_client::ledger::quantity::Timestamp;
 use kerbholz_client::ledger::transaction::{Transaction, UnverifiedTransaction};
@@ -62,7 +61,7 @@ pub struct Replica {
     /// Whether a block of our key was met that we have not made, after we signed since the start: then
     /// nothing is signed in any epoch until somebody has looked (§8.5).
     stopped: bool,
-    /// The operator's word of what was signed before.
+    /// The operator's word about this loss.
     sign_after: Option<SignAfter>,
 }
 
@@ -182,7 +181,7 @@ impl Replica {
         let NextEpoch { committee, base, checkpoint, names } = next;
         let was_member = self.machine.own().is_some();
         let (epoch, lost_log) = (committee.config().epoch, self.lost_log);
-        let sign_after = self.sign_after.and_then(|it| it.of(epoch, Round::GENESIS, lost_log));
+        let sign_after = self.sign_after.and_then(|word| word.of(epoch));
         let checkpoint = Some(checkpoint);
         let recovery = Recovery { base, checkpoint, lost_log, sign_after, ..Recovery::default() };
         let signer = Some(&self.signer).filter(|_| !self.stopped);
@@ -245,7 +244,7 @@ impl Replica {
         // log says what was signed.
         if durable && self.lost_log && self.signs() {
             storage.log_recovered()?;
-            self.lost_log = false;
+            (self.lost_log, self.sign_after) = (false, None);
             tracing::info!(round = block.round().0, "signs again after the loss of its log");
         }
         Ok(())
@@ -360,7 +359,7 @@ impl Replica {
                     rest.push(Action::Halt(reason));
                 }
                 Action::LogLost { newer } => {
-                    self.lost_log = true;
+                    (self.lost_log, self.sign_after) = (true, None);
                     rest.push(Action::LogLost { newer });
                 }
                 Action::Stream { to, .. } | Action::Send { to, .. } if !self.streams_to(to) => {}

@@ -143,7 +143,6 @@ impl Setup {
                 data: DATA.into(),
                 listen: listen.clone(),
                 pace: self.pace,
-                sign_after: None,
             };
             let path = authority_folder(folder, &authority.name).join(CONFIG_FILE);
             files::write(&path, config_text(&config).as_bytes(), false)?;

@@ -24,6 +24,7 @@ mod frame;
 mod memory;
 mod recovery;
 mod segments;
+mod sign_after;
 mod state;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -48,6 +49,7 @@ pub use self::frame::FORMAT_VERSION;
 pub use self::memory::{MemoryStorage, Plug};
 pub use self::recovery::{EpochStart, RecoveryError, recovery};
 pub use self::segments::{Ending, SegmentReader};
+pub use self::sign_after::{NoSignAfter, SignAfter};
 pub use self::state::STATE_CACHE_BYTES;
 
 /// Reads rows while the writer goes on. Each call sees whole batches; two calls may see two states.
@@ -222,6 +224,8 @@ pub struct Recovered {
     /// Whether it is unknown what this node has signed: nothing may be signed before others were
     /// asked (§8.5). It stays so until [`Storage::log_recovered`].
     pub lost_log: bool,
+    /// The operator's word that counts for this loss, and for no other one.
+    pub sign_after: Option<SignAfter>,
 }
 
 /// What a node keeps. Writing needs `&mut self`; reading may go on beside it through
@@ -285,8 +289,12 @@ pub trait Storage: Send {
     ) -> Result<Option<RawBlock>, StorageError>;
 
     /// Marks that it is unknown what this node has signed, because somebody showed it a newer own
-    /// block; durable on return (§8.5).
+    /// block; durable on return (§8.5). What an operator said before is no longer believed.
     fn log_lost(&mut self) -> Result<(), StorageError>;
+
+    /// Marks the same, with the operator's word above what nothing was signed; it goes with the
+    /// mark. Durable on return (§8.5).
+    fn log_lost_after(&mut self, word: SignAfter) -> Result<(), StorageError>;
 
     /// Says that the newest own block is durable and was made knowing what was signed before: the
     /// node need not ask others again at its next start (§8.5).

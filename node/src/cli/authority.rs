@@ -3,7 +3,7 @@
 use super::amount;
 use super::context::Context;
 use super::error::CliError;
-use super::network::PaceArg;
+use super::network::{PaceArg, authority_config};
 use super::output::{Report, table};
 use clap::{Args, Subcommand};
 use kerbholz_client::Session;
@@ -16,6 +16,7 @@ use kerbholz_client::ledger::rows::CommitteeRow;
 use kerbholz_node::files::{self, FileError};
 use kerbholz_node::network::Multiaddr;
 use kerbholz_node::setup::{NewAuthority, authority_folder, read_candidate};
+use kerbholz_node::storage::SignAfter;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub enum AuthorityCommand {
     Vote(VoteArgs),
     /// Show what the authorities vote for, e.g. `kerbholz authority votes`
     Votes,
+    /// After the loss of its data: let an authority sign without asking the others
+    SignAfter(SignAfterArgs),
 }
 
 /// What a new authority is to be like.
@@ -57,6 +60,25 @@ pub struct NewArgs {
     /// How far the authorities are apart
     #[arg(long, value_enum, default_value_t = PaceArg::Lan)]
     pace: PaceArg,
+}
+
+/// An operator's word.
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  kerbholz authority sign-after 0:1235 --dir rail/authorities/authority-2\n\n\
+    The node must not run; start it afterwards. This is believed of this loss only, and of no later one."
+)]
+pub struct SignAfterArgs {
+    /// Above which round of which epoch it has certainly signed nothing, nor in any later epoch.
+    ///
+    /// An authority that does not know what it has signed asks the others which blocks of it they know, and
+    /// signs nothing before enough of them have answered. Only when they cannot, say this instead. No block is
+    /// more than a round above what the network has reached: `kerbholz status` shows epoch and round of each
+    /// authority; take the highest and add one. The network must get past it before this one signs, so do not add
+    /// much. If it has signed above, it signs two blocks for one round: a fault that all others see. In epochs
+    /// before this one it says nothing.
+    #[arg(value_name = "EPOCH:ROUND")]
+    place: SignAfter,
 }
 
 /// A vote.
@@ -100,6 +122,7 @@ pub async fn run(context: &Context, command: AuthorityCommand) -> Result<Report,
         AuthorityCommand::New(args) => new(context, args),
         AuthorityCommand::Vote(args) => vote(context, args).await,
         AuthorityCommand::Votes => votes(context).await,
+        AuthorityCommand::SignAfter(args) => sign_after(context, args.place),
     }
 }
 
@@ -189,6 +212,19 @@ fn new(context: &Context, args: NewArgs) -> Result<Report, CliError> {
     );
     let json =
         json!({ "name": candidate.name, "key": candidate.key, "dir": home, "candidate": path });
+    Ok(Report::new(text, json))
+}
+
+fn sign_after(context: &Context, place: SignAfter) -> Result<Report, CliError> {
+    let config = authority_config(context)?;
+    kerbholz_node::node::sign_after(&config, place)?;
+    let (name, dir) = (&config.name, context.dir().display());
+    let text = format!(
+        "When it is started next, {name} signs above round {} of epoch {} without asking the \
+         others.\nStart it:\n  kerbholz node --dir {dir}",
+        place.round.0, place.epoch
+    );
+    let json = json!({ "name": name, "epoch": place.epoch, "round": place.round.0 });
     Ok(Report::new(text, json))
 }
 

@@ -7,7 +7,6 @@ use super::output::{Output, Report, table};
 use clap::{Args, ValueEnum};
 use kerbholz_client::protocol::NodeInfo;
 use kerbholz_node::config::{CONFIG_FILE, NodeConfig, Pace};
-use kerbholz_node::replica::SignAfter;
 use kerbholz_node::setup::{Setup, authority_folder};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
@@ -124,28 +123,12 @@ pub struct NodeArgs {
     /// Stop when stdin ends: how a supervisor makes sure that nothing outlives it
     #[arg(long)]
     exit_with_parent: bool,
-    /// After the loss of its data: sign above this at once, without asking the others.
-    ///
-    /// An authority that does not know what it has signed asks the others which blocks of it they know, and
-    /// signs nothing before enough of them have answered. When they cannot, and only then, say here an epoch
-    /// and a round of it above which it has certainly signed nothing, nor in any later epoch. No block is more
-    /// than a round above what the network has reached: `kerbholz status` shows epoch and round of each authority;
-    /// take the highest and add one. The network must get past it before this one signs, so do not add much. If it
-    /// has signed above, it signs two blocks for one round: a fault that all others see. In epochs before
-    /// this one it says nothing.
-    #[arg(long, value_name = "EPOCH:ROUND")]
-    sign_after: Option<SignAfter>,
 }
 
 /// Runs the authority whose folder is given, until it is told to stop.
 pub async fn node(context: &Context, args: NodeArgs, output: &Output) -> Result<Report, CliError> {
     log(args.log_json, "info");
-    let path = context.dir().join(CONFIG_FILE);
-    if !path.exists() {
-        return Err(CliError::NoAuthority { path });
-    }
-    let mut config = NodeConfig::read(context.dir())?;
-    config.sign_after = args.sign_after;
+    let config = authority_config(context)?;
     let (stop, stopped) = watch::channel(false);
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
@@ -169,6 +152,15 @@ pub async fn node(context: &Context, args: NodeArgs, output: &Output) -> Result<
     };
     kerbholz_node::node::run(config, stopped, ready).await?;
     Ok(Report::nothing())
+}
+
+/// The configuration of the authority whose folder is given.
+pub(super) fn authority_config(context: &Context) -> Result<NodeConfig, CliError> {
+    let path = context.dir().join(CONFIG_FILE);
+    if !path.exists() {
+        return Err(CliError::NoAuthority { path });
+    }
+    Ok(NodeConfig::read(context.dir())?)
 }
 
 fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, CliError> {

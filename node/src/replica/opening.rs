@@ -1,6 +1,6 @@
 //! From a storage to a replica and its executor: what a node and a simulated one start with.
 
-use super::signing::{self, SignAfter};
+use super::signing;
 use super::{Machine, Replica};
 use crate::executor::{ExecuteError, Executor, SharedStorage, lock};
 use crate::mempool::{Mempool, NotTaken};
@@ -25,9 +25,6 @@ pub struct Start<'a> {
     pub signer: Signer,
     /// Pacing and bounds.
     pub parameters: Parameters,
-    /// The operator's word that this key has signed nothing above this: then a lost log is not
-    /// asked about (§8.5).
-    pub sign_after: Option<SignAfter>,
 }
 
 /// Why a storage is nothing to start from.
@@ -46,7 +43,7 @@ pub enum OpenError {
     #[error(
         "this is the only authority, and the log of what it has signed is gone: put its data folder \
          back, or that of who followed it. Only if its history may begin anew, or you know above \
-         which round it has signed nothing: kerbholz node --sign-after EPOCH:ROUND (0:0 to begin anew)"
+         which round it has signed nothing: kerbholz authority sign-after EPOCH:ROUND (0:0 to begin anew)"
     )]
     LostAlone,
 }
@@ -73,7 +70,7 @@ impl Opened {
     /// # Errors
     /// [`OpenError`]; nothing may be signed then.
     pub fn open(now: Now, storage: &SharedStorage, start: Start<'_>) -> Result<Self, OpenError> {
-        let Start { genesis, signer, parameters, sign_after } = start;
+        let Start { genesis, signer, parameters } = start;
         let (found, newest) = {
             let mut storage = lock(storage);
             let found = storage.recover();
@@ -85,8 +82,8 @@ impl Opened {
         let members = committee.clone();
         let executor = Executor::open(storage.clone(), members, genesis, found.applied_commit)?;
         let lost_log = recovery.lost_log;
-        let known = recovery.own_last.as_ref().map_or(Round::GENESIS, Block::round);
-        let word = sign_after.and_then(|word| word.of(committee.config().epoch, known, lost_log));
+        let sign_after = found.sign_after;
+        let word = sign_after.and_then(|word| word.of(committee.config().epoch));
         let recovery = Recovery { sign_after: word, ..recovery };
         let names = names(&*lock(storage).rows(), &committee)?;
         signing::report(&names, &committee, &signer.public_key(), &recovery);

@@ -80,7 +80,6 @@ impl NewAuthority {
             data: DATA.into(),
             listen: self.listen.clone(),
             pace: self.pace,
-            sign_after: None,
         };
         files::write(&config_path, config_text(&config).as_bytes(), false)?;
         files::write(&path, json(&candidate).as_bytes(), false)?;

@@ -5,6 +5,7 @@ mod version;
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use self::version::VERSION;
 pub use self::version::read_genesis;
 use super::append::{TEMPORARY, create_whole, sync_directory};
 use super::error::{At, StorageError};
+use super::sign_after::SignAfter;
 use super::watermark::Watermark;
 
 const LOCK: &str = "LOCK";
@@ -96,19 +98,28 @@ impl DataDirectory {
         self.identity.genesis
     }
 
-    /// Whether it is unknown what was signed.
-    pub(super) fn is_log_lost(&self) -> Result<bool, StorageError> {
+    /// Whether it is unknown what was signed, and the operator's word about it.
+    pub(super) fn lost_log(&self) -> Result<Option<Option<SignAfter>>, StorageError> {
         let path = self.path.join(LOST_LOG);
-        path.try_exists().at(&path, "open")
+        match fs::read(&path) {
+            Ok(text) => Ok(Some(word_in(&text))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).at(&path, "read"),
+        }
     }
 
-    /// Marks that it is unknown what was signed, or that it is known again; durable on return.
-    pub(super) fn set_log_lost(&self, lost: bool) -> Result<(), StorageError> {
-        let path = self.path.join(LOST_LOG);
-        if lost {
-            return create_whole(&path, LOST_LOG_TEXT);
+    /// Marks that it is unknown what was signed; durable on return.
+    pub(super) fn mark_log_lost(&self, word: Option<SignAfter>) -> Result<(), StorageError> {
+        let mut text = LOST_LOG_TEXT.to_vec();
+        if let Some(word) = word {
+            text.extend(format!("{SIGN_AFTER}{word}\n").into_bytes());
         }
-        remove_file(&path)?;
+        create_whole(&self.path.join(LOST_LOG), &text)
+    }
+
+    /// Marks that it is known again; durable on return.
+    pub(super) fn unmark_log_lost(&self) -> Result<(), StorageError> {
+        remove_file(&self.path.join(LOST_LOG))?;
         sync_directory(&self.path)
     }
 
@@ -173,9 +184,17 @@ impl DataDirectory {
     }
 }
 
-/// What the mark says to people; the program looks only at whether it is there.
+/// The operator's word in a mark. One that cannot be read is none: then the others are asked.
+fn word_in(mark: &[u8]) -> Option<SignAfter> {
+    let lines = std::str::from_utf8(mark).ok()?.lines();
+    lines.filter_map(|line| line.strip_prefix(SIGN_AFTER)).find_map(|word| word.parse().ok())
+}
+
+/// What the mark says to people.
 const LOST_LOG_TEXT: &[u8] =
     b"This node does not know which blocks it has signed, and asks the other authorities first.\n";
+/// What its operator's word stands behind, in a line of the mark.
+const SIGN_AFTER: &str = "sign-after ";
 /// Extension of a block log that was given up.
 const ASIDE: &str = "lost";
 
@@ -266,14 +285,14 @@ fn create_log(data_directory: &Path, epoch: u64) -> Result<(), StorageError> {
 
 fn remove_file(path: &Path) -> Result<(), StorageError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed.at(path, "delete"),
     }
 }
 
 fn remove_directory(path: &Path) -> Result<(), StorageError> {
     match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed.at(path, "delete"),
     }
 }
@@ -324,7 +343,7 @@ fn remove_temporary(path: &Path) -> Result<(), StorageError> {
 /// The names in a directory, sorted; none if it does not exist.
 pub(super) fn entries(path: &Path) -> Result<Vec<std::ffi::OsString>, StorageError> {
     let listing = match fs::read_dir(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         listing => listing.at(path, "list the directory")?,
     };
     let mut names = Vec::new();

@@ -15,6 +15,7 @@ use super::epoch::Epoch;
 use super::error::StorageError;
 use super::evidence::Book;
 use super::segments::{Location, Segments, check_order};
+use super::sign_after::SignAfter;
 use super::state::State;
 use super::wal::Wal;
 use super::{
@@ -212,11 +213,15 @@ impl Storage for DiskStorage {
     }
 
     fn log_lost(&mut self) -> Result<(), StorageError> {
-        self.directory.set_log_lost(true)
+        self.directory.mark_log_lost(None)
+    }
+
+    fn log_lost_after(&mut self, word: SignAfter) -> Result<(), StorageError> {
+        self.directory.mark_log_lost(Some(word))
     }
 
     fn log_recovered(&mut self) -> Result<(), StorageError> {
-        self.directory.set_log_lost(false)
+        self.directory.unmark_log_lost()
     }
 
     fn keep_evidence(&mut self, evidence: &Evidence) -> Result<(), StorageError> {

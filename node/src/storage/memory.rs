@@ -14,6 +14,7 @@ use super::certified::Answer;
 use super::epoch::Epoch;
 use super::error::StorageError;
 use super::evidence::Book;
+use super::sign_after::SignAfter;
 use super::{
     Certified, LedgerEntry, Limits, Offenders, RawBlock, Recovered, SharedRows, Storage,
     StoredBlock, StoredCommit,
@@ -29,6 +30,7 @@ pub struct MemoryStorage {
     epochs: Vec<Epoch>,
     /// The node does not know what it has signed.
     lost_log: bool,
+    sign_after: Option<SignAfter>,
     /// Blocks of the newest epoch, accepted, neither committed nor forgotten, in the order of
     /// their appending.
     blocks: Vec<StoredBlock>,
@@ -107,6 +109,7 @@ impl MemoryStorage {
             key,
             epochs: vec![Epoch::first(genesis)],
             lost_log: false,
+            sign_after: None,
             blocks: Vec::new(),
             synced_blocks: 0,
             before: Vec::new(),
@@ -238,6 +241,7 @@ impl Storage for MemoryStorage {
             checkpoint: self.checkpoint().cloned(),
             lost: Vec::new(),
             lost_log: self.lost_log,
+            sign_after: self.sign_after,
         }
     }
 
@@ -340,12 +344,17 @@ impl Storage for MemoryStorage {
     }
 
     fn log_lost(&mut self) -> Result<(), StorageError> {
-        self.lost_log = true;
+        (self.lost_log, self.sign_after) = (true, None);
+        Ok(())
+    }
+
+    fn log_lost_after(&mut self, word: SignAfter) -> Result<(), StorageError> {
+        (self.lost_log, self.sign_after) = (true, Some(word));
         Ok(())
     }
 
     fn log_recovered(&mut self) -> Result<(), StorageError> {
-        self.lost_log = false;
+        (self.lost_log, self.sign_after) = (false, None);
         Ok(())
     }
 

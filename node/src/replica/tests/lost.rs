@@ -2,7 +2,8 @@
 
 use super::world::{World, key};
 use crate::executor::lock;
-use crate::replica::{OpenError, Opened, SignAfter, Start};
+use crate::replica::{OpenError, Opened, Start};
+use crate::storage::SignAfter;
 use kerbholz_client::ledger::committee::CommitteeChange;
 use kerbholz_consensus::{Block, Draft, Event, Round, Signer, Timestamp, UnverifiedBlock};
 
@@ -75,6 +76,13 @@ fn its_operator_may_say_a_round_instead() {
     world.sign_after = Some(SignAfter { epoch: 0, round: Round(before) });
     world.start(4);
     world.run_until("it signs", |world| signs(world, 4) && own_round(world, 4) > before);
+    // The next loss is another one: the word would now be wrong.
+    world.run(10_000);
+    world.stop(4);
+    world.empty_disk(4);
+    world.start(4);
+    world.run(60_000);
+    assert!(!signs(&world, 4), "it was said of the loss before");
     world.agree();
 }
 
@@ -196,7 +204,7 @@ fn its_operators_word_waits_for_its_epoch() {
     world.run(10_000);
     assert!(signs(&world, 4) && world.halted.is_empty());
     world.agree();
-    // The same word at the next start changes nothing: its log knows better.
+    // At the next start its log is enough.
     world.stop(4);
     world.start(4);
     assert!(signs(&world, 4) && own_round(&world, 4) > before);
@@ -213,7 +221,6 @@ fn one_that_is_alone_begins_anew_by_its_operators_word_only() {
         genesis: &world.genesis,
         signer: Signer::from_seed(&[1; 32]),
         parameters: world.parameters.clone(),
-        sign_after: None,
     };
     let refused = Opened::open(world.now(), &world.disks[&1], start).map(drop);
     assert!(matches!(refused, Err(OpenError::LostAlone)), "{refused:?}");

@@ -4,7 +4,8 @@
 use crate::executor::{Executor, lock};
 use crate::executor::{Job, SharedStorage};
 use crate::fetch::{Asked, FetchRequest};
-use crate::replica::{Done, Opened, Replica, SignAfter, Start};
+use crate::replica::{Done, Opened, Replica, Start};
+use crate::storage::SignAfter;
 use crate::storage::{MemoryStorage, Plug};
 use kerbholz_client::ledger::committee::{Candidate, CommitteeChange, CommitteeVote};
 use kerbholz_client::ledger::genesis::{
@@ -144,11 +145,13 @@ impl World {
 
     /// Starts a node from its disk, and connects it.
     pub(super) fn start(&mut self, seed: usize) {
+        if let Some(word) = self.sign_after.take() {
+            lock(&self.disks[&seed]).log_lost_after(word).unwrap();
+        }
         let start = Start {
             genesis: &self.genesis,
             signer: Signer::from_seed(&[seed as u8; 32]),
             parameters: self.parameters.clone(),
-            sign_after: self.sign_after,
         };
         let opened = Opened::open(self.now(), &self.disks[&seed], start).unwrap();
         let Opened { replica, executor, first } = opened;

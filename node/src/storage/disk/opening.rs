@@ -49,6 +49,7 @@ pub(super) fn open(
     let last_commit = segments.last_commit();
     let empty = (applied.is_none() && last_commit > 0)
         .then(|| "there is no state, but a ledger".to_owned());
+    let mark = directory.lost_log()?;
     let recovered = Recovered {
         epochs: segments.epochs().to_vec(),
         last_commit,
@@ -59,7 +60,8 @@ pub(super) fn open(
         own_before,
         checkpoint: segments.checkpoint().cloned(),
         lost,
-        lost_log: directory.is_log_lost()?,
+        lost_log: mark.is_some(),
+        sign_after: mark.flatten(),
     };
     Ok(DiskStorage { key, wal, before, segments, state, evidence, recovered, directory })
 }
@@ -127,7 +129,7 @@ fn open_log(
             let (log, commit) = (directory.log(epoch), segments.last_commit());
             let path = log.display();
             tracing::warn!(%path, commit, %error, "the log of what this node has signed is lost");
-            directory.set_log_lost(true)?;
+            directory.mark_log_lost(None)?;
             directory.set_log_aside(epoch)?;
             directory.create_log(epoch)?;
             Wal::examine(&log, directory.genesis())?

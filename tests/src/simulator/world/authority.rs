@@ -163,7 +163,6 @@ impl World {
             genesis: &self.genesis,
             signer: Signer::from_seed(&keypair(AUTHORITY, node).seed()),
             parameters: self.plan.parameters.clone(),
-            sign_after: None,
         };
         let opened = match Opened::open(now, &storage, start) {
             Ok(opened) => opened,

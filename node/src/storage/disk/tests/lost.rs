@@ -1,5 +1,6 @@
 //! Whether a node knows what it has signed: founded, found empty, robbed of its log.
 
+use super::super::super::SignAfter;
 use super::*;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -35,6 +36,35 @@ fn a_log_that_was_found_to_be_an_old_copy_stays_so() {
     assert!(lost_log(root.path()) && lost_log(root.path()));
     open(root.path()).unwrap().log_recovered().unwrap();
     assert!(!lost_log(root.path()));
+}
+
+/// What an operator says of a loss is kept with the mark, goes with it, and is not believed of the
+/// next loss.
+#[test]
+fn an_operators_word_is_good_for_one_loss() {
+    let root = tempfile::tempdir().unwrap();
+    let word = SignAfter { epoch: 3, round: Round(17) };
+    let said = || {
+        let found = open(root.path()).unwrap().recover();
+        (found.lost_log, found.sign_after)
+    };
+    DiskStorage::found(root.path(), genesis(), key(OWN.0)).unwrap();
+    assert_eq!(said(), (false, None));
+    type Step = fn(&mut DiskStorage) -> Result<(), StorageError>;
+    let ends: [(Step, bool); 2] =
+        [(|disk| disk.log_recovered(), false), (|disk| disk.log_lost(), true)];
+    for (end, lost) in ends {
+        open(root.path()).unwrap().log_lost_after(word).unwrap();
+        assert_eq!((said(), said()), ((true, Some(word)), (true, Some(word))));
+        end(&mut open(root.path()).unwrap()).unwrap();
+        assert_eq!(said(), (lost, None));
+    }
+    // One that cannot be read is none.
+    fs::write(root.path().join("LOST-LOG"), "sign-after 3\n").unwrap();
+    assert_eq!(said(), (true, None));
+    open(root.path()).unwrap().log_lost_after(word).unwrap();
+    fs::remove_dir_all(root.path().join("log")).unwrap();
+    assert_eq!(said(), (true, None), "the log was lost again");
 }
 
 /// A founding that a crash stopped is no founding, however far it came.
