@@ -3,19 +3,6 @@
 
 use super::*;
 
-fn signing(world: &World, node: usize) -> bool {
-    world.nodes[node].as_ref().unwrap().status().signing
-}
-
-fn work(world: &mut World, nodes: &[usize], steps: usize) {
-    for step in 0..steps {
-        let node = nodes[step % nodes.len()];
-        let text = format!("{node} at {}", world.now());
-        world.offer(node, text.as_bytes());
-        world.run_for(20);
-    }
-}
-
 #[test]
 fn a_wiped_authority_goes_on_above_what_others_have_of_it() {
     for seed in 0..6 {

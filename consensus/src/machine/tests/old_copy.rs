@@ -4,19 +4,6 @@
 use super::*;
 use crate::testing::world::Disk;
 
-fn signing(world: &World, node: usize) -> bool {
-    world.nodes[node].as_ref().unwrap().status().signing
-}
-
-fn work(world: &mut World, nodes: &[usize], steps: usize) {
-    for step in 0..steps {
-        let node = nodes[step % nodes.len()];
-        let text = format!("{node} at {}", world.now());
-        world.offer(node, text.as_bytes());
-        world.run_for(20);
-    }
-}
-
 /// Copies the disk of the last node after `before` steps, puts the copy back after `between` more.
 fn put_back(n: u16, seed: u64, before: usize, between: usize) -> World {
     let (all, node): (Vec<usize>, _) = ((0..usize::from(n)).collect(), usize::from(n) - 1);
