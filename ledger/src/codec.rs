@@ -6,6 +6,7 @@
 //! `docs/formats.md` describes the layouts; golden vectors in the tests hold them.
 
 use alloc::vec::Vec;
+use bincode::error::EncodeError;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Why bytes were not accepted.
@@ -30,28 +31,38 @@ pub enum DecodeError {
 /// Encodes a value to its canonical bytes.
 ///
 /// Every type of this crate that is encoded consists of sequences, structures, enumerations and
-/// integers, whose encoding cannot fail; a failure therefore yields an empty vector, which no
-/// decoder accepts.
+/// integers, whose encoding cannot fail; a failure therefore yields no bytes, which no decoder
+/// accepts.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    encode_about(value, 0)
+    Encoder::default().encode(value).to_vec()
 }
 
-/// Encodes a value that is expected to take about so many bytes.
-pub(crate) fn encode_about<T: Serialize>(value: &T, bytes: usize) -> Vec<u8> {
-    /// Most rows and transactions are shorter, and need no buffer that grows under way.
-    const SHORT: usize = 1024;
-    let config = bincode::config::standard();
-    if bytes > SHORT {
-        let mut long = alloc::vec![0; bytes];
-        if let Ok(length) = bincode::serde::encode_into_slice(value, &mut long, config) {
-            long.truncate(length);
-            return long;
-        }
+/// Encodes one value after the other in the same place: writing to a slice is much faster than to
+/// a vector that may have to grow with every byte.
+#[derive(Default)]
+pub(crate) struct Encoder(Vec<u8>);
+
+impl Encoder {
+    /// With room for so many bytes; it takes more where it must.
+    pub(crate) fn with_room(bytes: usize) -> Self {
+        Self(alloc::vec![0; bytes])
     }
-    let mut short = [0; SHORT];
-    match bincode::serde::encode_into_slice(value, &mut short, config) {
-        Ok(length) => short.get(..length).unwrap_or_default().to_vec(),
-        Err(_) => bincode::serde::encode_to_vec(value, config).unwrap_or_default(),
+
+    /// The canonical bytes of a value, until the next one.
+    pub(crate) fn encode<T: Serialize>(&mut self, value: &T) -> &[u8] {
+        /// Nearly all rows and transactions are shorter.
+        const ROOM: usize = 2048;
+        let config = bincode::config::standard();
+        if self.0.is_empty() {
+            self.0.resize(ROOM, 0);
+        }
+        loop {
+            match bincode::serde::encode_into_slice(value, &mut self.0, config) {
+                Ok(length) => return self.0.get(..length).unwrap_or_default(),
+                Err(EncodeError::UnexpectedEnd) => self.0.resize(2 * self.0.len(), 0),
+                Err(_) => return &[],
+            }
+        }
     }
 }
 

@@ -299,7 +299,7 @@ impl Footprint {
         if part == whole {
             return Ok(share);
         }
-        for value in &mut share.values {
+        for value in share.values.iter_mut().filter(|value| **value != 0) {
             *value = mul_div_floor(*value, part, whole)?;
         }
         Ok(share)

@@ -9,6 +9,7 @@ extern crate alloc;
 
 pub mod avoided;
 pub mod balance;
+pub mod bytes;
 pub mod codec;
 pub mod committee;
 pub mod execute;

@@ -1,11 +1,13 @@
 //! A state in memory: for replaying, simulating and testing the ledger without a storage.
 
+use crate::bytes::Bytes;
 use crate::rows::{Read, ReadError, Row, Write};
 use alloc::{collections::BTreeMap, vec::Vec};
+use core::ops::Bound;
 
 /// A state held in memory. Cloning it takes a snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Memory(BTreeMap<Vec<u8>, Vec<u8>>);
+pub struct Memory(BTreeMap<Bytes, Bytes>);
 
 impl Memory {
     /// Applies the writes of [`crate::execute::Effects`].
@@ -13,34 +15,34 @@ impl Memory {
         for write in writes {
             match &write.value {
                 Some(value) => self.0.insert(write.key.clone(), value.clone()),
-                None => self.0.remove(&write.key),
+                None => self.0.remove(&*write.key),
             };
         }
     }
 
     /// All rows, ascending by key.
     pub fn rows(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.0.iter().map(|(key, value)| (key.as_slice(), value.as_slice()))
+        self.0.iter().map(|(key, value)| (&**key, &**value))
     }
 }
 
 impl Read for Memory {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-        Ok(self.0.get(key).cloned())
+        Ok(self.0.get(key).map(|value| value.to_vec()))
     }
 
     fn view(&self, key: &[u8], see: &mut dyn FnMut(Option<&[u8]>)) -> Result<(), ReadError> {
-        see(self.0.get(key).map(Vec::as_slice));
+        see(self.0.get(key).map(|value| &**value));
         Ok(())
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Row>, ReadError> {
         Ok(self
             .0
-            .range(prefix.max(from).to_vec()..)
+            .range::<[u8], _>((Bound::Included(prefix.max(from)), Bound::Unbounded))
             .take_while(|(key, _)| key.starts_with(prefix))
             .take(limit)
-            .map(|(key, value)| (key.clone(), value.clone()))
+            .map(|(key, value)| (key.to_vec(), value.to_vec()))
             .collect())
     }
 }

@@ -18,6 +18,7 @@ pub use members::{FactorRow, FactorSetRow, KeyRole, KeyRow, MemberKind, MemberRo
 pub use orders::{CompletedOrder, OrderRow};
 pub use restatements::{BookedRow, RestatementRow, SourceBooking, WorkAt, WorkRow};
 
+use crate::bytes::Bytes;
 use crate::codec;
 use crate::id::{Digest, LotId, MemberId, TransactionId};
 use crate::keys::PublicKey;
@@ -61,11 +62,21 @@ pub type Row = (Vec<u8>, Vec<u8>);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Write {
     /// The key.
-    #[serde(with = "serde_bytes")]
-    pub key: Vec<u8>,
+    pub key: Bytes,
     /// Its new value, or `None` when it is removed.
-    #[serde(with = "serde_bytes")]
-    pub value: Option<Vec<u8>>,
+    pub value: Option<Bytes>,
+}
+
+impl Write {
+    /// Sets a row.
+    pub fn set(key: impl Into<Bytes>, value: impl Into<Bytes>) -> Self {
+        Self { key: key.into(), value: Some(value.into()) }
+    }
+
+    /// Removes a row.
+    pub fn remove(key: impl Into<Bytes>) -> Self {
+        Self { key: key.into(), value: None }
+    }
 }
 
 /// The first byte of a key.

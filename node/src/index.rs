@@ -99,17 +99,17 @@ pub fn writes(
         let row =
             Receivable { executed: executed.clone(), transaction: transaction.unwrap_or_default() };
         let key = key(RECEIVABLE, executed.id.as_bytes());
-        writes.push(Write { key, value: Some(codec::encode(&row)) });
+        writes.push(Write::set(key, codec::encode(&row)));
     }
     writes.extend(ended_write(effects));
     if !effects.events.is_empty() {
         let commit = effects.commit.get();
-        let value = Some(codec::encode(&effects.events));
-        writes.push(Write { key: key(EVENTS, &commit.to_be_bytes()), value });
-        let kept_from = key(EVENTS, &commit.saturating_sub(EVENT_COMMITS_KEPT).to_be_bytes());
+        let key = |commit: u64| key(EVENTS, &commit.to_be_bytes());
+        writes.push(Write::set(key(commit), codec::encode(&effects.events)));
+        let kept_from = key(commit.saturating_sub(EVENT_COMMITS_KEPT));
         let oldest = rows.scan(&[EVENTS], &[EVENTS], REMOVED_AT_ONCE)?;
         let expired = oldest.into_iter().map(|(key, _)| key).filter(|key| *key < kept_from);
-        writes.extend(expired.map(|key| Write { key, value: None }));
+        writes.extend(expired.map(Write::remove));
     }
     Ok(writes)
 }
@@ -118,12 +118,11 @@ pub fn writes(
 fn ended_write(effects: &Effects) -> Option<Write> {
     let next = effects.next_committee.as_ref()?;
     let row_key = committee_key(next.epoch);
-    let decides = |done: &&Executed| done.writes.iter().any(|write| write.key == row_key);
+    let decides = |done: &&Executed| done.writes.iter().any(|write| *write.key == row_key);
     let transaction = effects.executed.iter().find(decides)?.id;
     let ended = Ended { transaction, leaves: effects.log_leaves };
     let epoch = next.epoch.checked_sub(Epoch::new(1))?;
-    let value = Some(codec::encode(&ended));
-    Some(Write { key: key(ENDED, &epoch.get().to_be_bytes()), value })
+    Some(Write::set(key(ENDED, &epoch.get().to_be_bytes()), codec::encode(&ended)))
 }
 
 /// The row of the checkpoint that closed an epoch, if this is the one of the epoch before the
@@ -142,8 +141,7 @@ pub fn closed_write(rows: &dyn Read, checkpoint: &Checkpoint) -> Result<Option<W
 
 /// The row of the checkpoint that closed this epoch.
 pub fn closing_write(epoch: Epoch, checkpoint: &Checkpoint) -> Write {
-    let key = key(CLOSED, &epoch.get().to_be_bytes());
-    Write { key, value: Some(codec::encode(checkpoint)) }
+    Write::set(key(CLOSED, &epoch.get().to_be_bytes()), codec::encode(checkpoint))
 }
 
 /// Whether the checkpoint that closed this epoch is among the rows.
@@ -178,7 +176,7 @@ pub fn epoch_end(rows: &dyn Read, epoch: Epoch) -> Result<Option<EpochEnd>, Read
 
 /// The row of the newest checkpoint.
 pub fn covered_write(covered: &Covered) -> Write {
-    Write { key: key(COVERED, &[]), value: Some(codec::encode(covered)) }
+    Write::set(key(COVERED, &[]), codec::encode(covered))
 }
 
 /// The row of the newest commit worth a vote.
@@ -188,7 +186,7 @@ pub fn outcome_write(effects: &Effects) -> Write {
         log_root: effects.log_root,
         state_digest: effects.state_digest,
     };
-    Write { key: key(OUTCOME, &[]), value: Some(codec::encode(&outcome)) }
+    Write::set(key(OUTCOME, &[]), codec::encode(&outcome))
 }
 
 /// The newest commit worth a vote.

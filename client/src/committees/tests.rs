@@ -232,7 +232,7 @@ fn a_committee_that_was_not_decided_is_noticed() {
         let row = receipt.epochs[1].proof.executed.writes.first_mut().unwrap();
         let mut committee = receipt_row(row.value.as_deref().unwrap());
         committee.authorities[0] = world.genesis.committee().authorities[0].clone();
-        row.value = Some(kerbholz_ledger::codec::encode(&committee));
+        row.value = Some(kerbholz_ledger::codec::encode(&committee).into());
     });
     assert!(matches!(changed, (1, EpochEndError::NotInLog)), "{changed:?}");
     // Another vote of the same log, one that decided nothing.

@@ -76,9 +76,8 @@ impl Session {
     pub async fn proposals(&self, committee: &CommitteeRow) -> Result<Vec<Proposal>, ClientError> {
         let prefix = key(Table::CommitteeVote, &[&committee.epoch.get().to_be_bytes()]);
         let votes = self.scan_all(prefix.clone(), VOTES_MAX).await?;
-        let write = |(voter, value): (Vec<u8>, Vec<u8>)| Write {
-            key: [prefix.as_slice(), &voter].concat(),
-            value: Some(value),
+        let write = |(voter, value): (Vec<u8>, Vec<u8>)| {
+            Write::set([prefix.as_slice(), &voter].concat(), value)
         };
         let mut rows = Memory::default();
         rows.apply(&votes.into_iter().map(write).collect::<Vec<_>>());

@@ -41,7 +41,7 @@ pub(super) fn complete(
             lot.owner = order.buyer;
         }
     }
-    let footprint = draft.total.clone();
+    let (made_by, footprint) = (draft.id, draft.total.clone());
     let lots = apply_draft(work, signer.id, transformation, Some(id), draft)?;
     order.flags = judgement.count(work);
     if !order.flags.is_empty() {
@@ -53,7 +53,7 @@ pub(super) fn complete(
     let products = products.filter(|(_, role)| *role == OutputRole::Product);
     order.completed = Some(CompletedOrder {
         outcome: completion.outcome,
-        transformation: work.moment.transformation(),
+        transformation: made_by,
         amount,
         footprint,
         climate,

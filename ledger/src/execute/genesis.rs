@@ -90,7 +90,7 @@ fn effects(genesis: &Genesis, mut writes: Vec<Write>) -> Effects {
         in_transit: Footprint::ZERO,
         sequence: 0,
     };
-    let row = Write { key: key(Table::Ledger, &[]), value: Some(codec::encode(&ledger)) };
+    let row = Write::set(key(Table::Ledger, &[]), codec::encode(&ledger));
     // Table 1 is the lowest: the ledger row comes first.
     writes.insert(0, row);
     Effects {

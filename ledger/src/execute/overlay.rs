@@ -3,36 +3,40 @@
 //! A commit is one overlay over the storage, a transaction one over the commit's; a refused
 //! transaction's overlay is dropped, so that nothing of it remains.
 
-use crate::codec;
+use crate::bytes::Bytes;
+use crate::codec::Encoder;
 use crate::rows::{Read, ReadError, Row, Write};
 use alloc::{collections::BTreeMap, vec::Vec};
+use core::ops::Bound;
 use serde::Serialize;
 
 /// A state with changes on top.
 pub(super) struct Overlay<'a> {
     base: &'a dyn Read,
-    writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    writes: BTreeMap<Bytes, Option<Bytes>>,
+    encoder: Encoder,
 }
 
 impl<'a> Overlay<'a> {
     /// No changes yet.
-    pub(super) const fn new(base: &'a dyn Read) -> Self {
-        Self { base, writes: BTreeMap::new() }
+    pub(super) fn new(base: &'a dyn Read) -> Self {
+        Self { base, writes: BTreeMap::new(), encoder: Encoder::default() }
     }
 
     /// Sets a row.
     pub(super) fn put<T: Serialize>(&mut self, key: Vec<u8>, row: &T) {
-        self.writes.insert(key, Some(codec::encode(row)));
+        let row = self.encoder.encode(row).into();
+        self.writes.insert(key.into(), Some(row));
     }
 
     /// Sets a row of an index: the key says everything.
     pub(super) fn mark(&mut self, key: Vec<u8>) {
-        self.writes.insert(key, Some(Vec::new()));
+        self.writes.insert(key.into(), Some(Bytes::default()));
     }
 
     /// Removes a row.
     pub(super) fn remove(&mut self, key: Vec<u8>) {
-        self.writes.insert(key, None);
+        self.writes.insert(key.into(), None);
     }
 
     /// Takes over the changes of an overlay that lay on this one.
@@ -51,7 +55,7 @@ impl<'a> Overlay<'a> {
 impl Read for Overlay<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
         match self.writes.get(key) {
-            Some(value) => Ok(value.clone()),
+            Some(value) => Ok(value.as_ref().map(|value| value.to_vec())),
             None => self.base.get(key),
         }
     }
@@ -69,7 +73,7 @@ impl Read for Overlay<'_> {
         let mut there = 0;
         let changed: Vec<_> = self
             .writes
-            .range(prefix.max(from).to_vec()..)
+            .range::<[u8], _>((Bound::Included(prefix.max(from)), Bound::Unbounded))
             .take_while(|(key, value)| {
                 let wanted = there < limit && key.starts_with(prefix);
                 there += usize::from(value.is_some());
@@ -81,8 +85,8 @@ impl Read for Overlay<'_> {
         let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = below.into_iter().collect();
         for (key, value) in changed {
             match value {
-                Some(value) => rows.insert(key.clone(), value.clone()),
-                None => rows.remove(key),
+                Some(value) => rows.insert(key.to_vec(), value.to_vec()),
+                None => rows.remove(&**key),
             };
         }
         Ok(rows.into_iter().take(limit).collect())
@@ -96,7 +100,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn write((key, value): (Vec<u8>, Option<u8>)) -> Write {
-        Write { key, value: value.map(|value| codec::encode(&value)) }
+        Write { key: key.into(), value: value.map(|value| crate::codec::encode(&value).into()) }
     }
 
     fn changes() -> impl Strategy<Value = Vec<Write>> {

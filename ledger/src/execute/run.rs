@@ -47,10 +47,11 @@ pub(crate) fn execute_with(
 
 /// What an [`Executed`] entry stands for: BLAKE3 over its encoded writes.
 pub fn effects_digest(writes: &[Write]) -> Digest {
-    let value = |write: &Write| write.value.as_ref().map_or(0, Vec::len);
+    let value = |write: &Write| write.value.as_ref().map_or(0, |value| value.len());
     // Lengths take at most nine bytes.
-    let bytes = writes.iter().map(|write| write.key.len() + value(write) + 20).sum();
-    Digest::new(hash("kerbholz/effects", &[&codec::encode_about(&writes, bytes)]))
+    let length = writes.iter().map(|write| write.key.len() + value(write) + 20).sum();
+    let mut encoder = codec::Encoder::with_room(length);
+    Digest::new(hash("kerbholz/effects", &[encoder.encode(&writes)]))
 }
 
 /// The chain over effects: the digest before, the commit, and the effects of all that was executed
@@ -241,7 +242,7 @@ impl<'a> Run<'a> {
             let before = ledger.state_digest;
             ledger.state_digest = state_digest(before, ledger.commit, ledger.time, &self.effects);
         }
-        let row = Write { key: key(Table::Ledger, &[]), value: Some(codec::encode(&ledger)) };
+        let row = Write::set(key(Table::Ledger, &[]), codec::encode(&ledger));
         // Table 1 is the lowest: the ledger row comes first.
         writes.insert(0, row);
         Ok(Effects {

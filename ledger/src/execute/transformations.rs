@@ -8,7 +8,7 @@ use super::lots::{Take, ensure_mass};
 use super::sources::{apply, ensure_bounded, ensure_evidence, ensure_valid, tier};
 use super::work::{Checked, Signer, Work, add, ensure, ensure_text};
 use crate::footprint::Footprint;
-use crate::id::{LotId, MemberId, OrderId};
+use crate::id::{LotId, MemberId, OrderId, TransformationId};
 use crate::quantity::{Quantity, Timestamp};
 use crate::rejection::Code;
 use crate::rows::{
@@ -24,6 +24,8 @@ const NAME_MAX: usize = 64;
 
 /// A transformation, checked and not yet done.
 pub(super) struct Draft {
+    /// Its id.
+    pub(super) id: TransformationId,
     takes: Vec<Take>,
     activities: Vec<BookedActivity>,
     /// What activities and waste book in.
@@ -74,8 +76,9 @@ pub(super) fn check(
     if takes.is_empty() && activities.is_empty() {
         total.undeclared = MADE_OF_NOTHING;
     }
-    let outputs = share_out(work, machine, transformation, &total)?;
-    Ok(Draft { takes, activities, booked, waste, total, outputs })
+    let id = work.moment.transformation();
+    let outputs = share_out(work, (machine, id), transformation, &total)?;
+    Ok(Draft { id, takes, activities, booked, waste, total, outputs })
 }
 
 fn check_fields(work: &Work<'_>, transformation: &Transformation) -> Checked<()> {
@@ -134,14 +137,13 @@ fn waste_of(transformation: &Transformation) -> u128 {
 
 fn share_out(
     work: &Work<'_>,
-    machine: MemberId,
+    (machine, made_by): (MemberId, TransformationId),
     transformation: &Transformation,
     total: &Footprint,
 ) -> Checked<Vec<LotRow>> {
     let weights: Vec<u64> = transformation.outputs.iter().map(|output| output.weight).collect();
     ensure(weights.iter().any(|weight| *weight > 0), Code::NoAllocation)?;
     let shares = total.allocate(&weights)?;
-    let made_by = work.moment.transformation();
     let lots = transformation.outputs.iter().zip(shares).enumerate();
     let lots = lots.map(|(index, (output, footprint))| {
         let origin = Origin::Made {
@@ -163,7 +165,7 @@ pub(super) fn apply_draft(
     order: Option<OrderId>,
     draft: Draft,
 ) -> Checked<Vec<LotId>> {
-    let id = work.moment.transformation();
+    let id = draft.id;
     let sequence = work.next_sequence(1 + draft.outputs.len())?;
     let mut inputs = Vec::with_capacity(draft.takes.len());
     for (take, input) in draft.takes.into_iter().zip(0..) {

@@ -24,10 +24,10 @@ fn log(leaves: u64, step: u64) -> (Memory, Vec<(u64, Digest)>) {
     while size < leaves {
         let to = leaves.min(size + step);
         let grown = append(&state, size, (size..to).map(digest).collect()).expect("append");
-        let writes = grown.nodes.iter().map(|(position, node)| Write {
-            key: node_key(*position),
-            value: Some(codec::encode(node)),
-        });
+        let writes = grown
+            .nodes
+            .iter()
+            .map(|(position, node)| Write::set(node_key(*position), codec::encode(node)));
         state.apply(&writes.collect::<Vec<_>>());
         roots.push((grown.leaves, grown.root));
         size = to;

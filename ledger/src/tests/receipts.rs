@@ -111,7 +111,7 @@ fn each_way_to_be_wrong_has_its_error() {
     assert!(result.is_ok_and(|other| other != root));
     let mut bad = good.clone();
     let write = bad.executed.writes.iter_mut().find(|write| write.key[0] == 9);
-    write.expect("a lot").value = Some(std::vec![1]);
+    write.expect("a lot").value = Some(std::vec![1].into());
     assert_eq!(bad.lots(), Err(ProofError::Row));
     assert!(bad.log_root().is_ok_and(|other| other != root));
 }

@@ -250,7 +250,7 @@ fn a_commit_without_anything_to_do_changes_only_the_clock() {
     let before = query::ledger(&world.state).expect("ledger");
     let effects = world.commit(Vec::new());
     let after = query::ledger(&world.state).expect("ledger");
-    let keys: Vec<_> = effects.writes.iter().map(|write| write.key.clone()).collect();
+    let keys: Vec<_> = effects.writes.iter().map(|write| write.key.to_vec()).collect();
     assert_eq!(keys, [[Rows::Ledger as u8]]);
     assert!(effects.executed.is_empty() && effects.events.is_empty());
     assert_eq!((effects.state_digest, effects.log_root), (before.state_digest, before.log_root));
@@ -301,7 +301,7 @@ fn the_trial_balance_names_what_is_wrong() {
             let mut state = table.world.state.clone();
             let found = state.rows().find(|(key, _)| key[0] == *missing as u8).expect("a row");
             let key = found.0.to_vec();
-            state.apply(&[Write { key, value: None }]);
+            state.apply(&[Write::remove(key)]);
             format!("{}", crate::balance::check(&state).expect_err("a difference"))
         })
         .collect();

@@ -93,10 +93,8 @@ mod tests {
 
     /// Rows `[7, 0]`, `[7, 1]`, ... of so many bytes each.
     fn rows(lengths: &[usize]) -> Memory {
-        let write = |(number, length): (usize, &usize)| Write {
-            key: vec![7, number as u8],
-            value: Some(vec![0; *length]),
-        };
+        let write =
+            |(number, length): (usize, &usize)| Write::set(vec![7, number as u8], vec![0; *length]);
         let mut rows = Memory::default();
         rows.apply(&lengths.iter().enumerate().map(write).collect::<Vec<_>>());
         rows

@@ -61,8 +61,8 @@ impl Books {
             self.book(write, old.as_deref(), &mut touched)?;
         }
         let after =
-            |key: &[u8]| match effects.writes.binary_search_by(|w| w.key.as_slice().cmp(key)) {
-                Ok(place) => Ok(effects.writes[place].value.clone()),
+            |key: &[u8]| match effects.writes.binary_search_by(|write| (*write.key).cmp(key)) {
+                Ok(place) => Ok(effects.writes[place].value.as_ref().map(|value| value.to_vec())),
                 Err(_) => before.get(key),
             };
         if let Some(ledger) = decode::<LedgerRow>(after(&[Table::Ledger as u8])?.as_deref())? {

@@ -171,9 +171,8 @@ impl Excerpt {
     async fn table(&mut self, session: &Session, prefix: Vec<u8>) -> Result<(), DemoError> {
         let rows = session.scan_all(prefix.clone(), ROWS_AT_ONCE).await;
         let rows = rows.map_err(DemoError::step("reading what was booked"))?;
-        let write = |(rest, value): (Vec<u8>, Vec<u8>)| Write {
-            key: [prefix.as_slice(), rest.as_slice()].concat(),
-            value: Some(value),
+        let write = |(rest, value): (Vec<u8>, Vec<u8>)| {
+            Write::set([prefix.as_slice(), rest.as_slice()].concat(), value)
         };
         self.state.apply(&rows.into_iter().map(write).collect::<Vec<_>>());
         Ok(())
@@ -197,8 +196,7 @@ impl Excerpt {
     }
 
     fn put<T: serde::Serialize>(&mut self, key: Vec<u8>, row: &T) {
-        let value = Some(kerbholz_ledger::codec::encode(row));
-        self.state.apply(&[Write { key, value }]);
+        self.state.apply(&[Write::set(key, kerbholz_ledger::codec::encode(row))]);
     }
 
     /// As books.

@@ -2,12 +2,14 @@
 //! synced, as a power cut would. Whoever gave the storage away pulls its [`Plug`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kerbholz_consensus::{
     AuthorityIndex, BlockRef, Checkpoint, CommitHeader, CommitteeConfig, Evidence, PublicKey, Round,
 };
+use kerbholz_ledger::bytes::Bytes;
 use kerbholz_ledger::rows::{Read, ReadError, Row, Write};
 
 use super::certified::Answer;
@@ -20,7 +22,7 @@ use super::{
     StoredBlock, StoredCommit,
 };
 
-type Table = BTreeMap<Vec<u8>, Vec<u8>>;
+type Table = BTreeMap<Bytes, Bytes>;
 
 /// A disk in memory.
 #[derive(Clone)]
@@ -48,7 +50,7 @@ pub struct MemoryStorage {
     rows: MemoryRows,
     applied: Option<u64>,
     /// What the rows and `applied` were at the last sync, as far as they have changed since.
-    undo: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    undo: BTreeMap<Bytes, Option<Bytes>>,
     synced_applied: Option<u64>,
     plug: Plug,
 }
@@ -418,14 +420,19 @@ impl MemoryRows {
 
 impl Read for MemoryRows {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-        Ok(self.read().get(key).cloned())
+        Ok(self.read().get(key).map(|value| value.to_vec()))
+    }
+
+    fn view(&self, key: &[u8], see: &mut dyn FnMut(Option<&[u8]>)) -> Result<(), ReadError> {
+        see(self.read().get(key).map(|value| &**value));
+        Ok(())
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Row>, ReadError> {
         let rows = self.read();
-        let start = prefix.max(from).to_vec();
-        let matching = rows.range(start..).take_while(|(key, _)| key.starts_with(prefix));
-        Ok(matching.take(limit).map(|(key, value)| (key.clone(), value.clone())).collect())
+        let from = (Bound::Included(prefix.max(from)), Bound::Unbounded);
+        let matching = rows.range::<[u8], _>(from).take_while(|(key, _)| key.starts_with(prefix));
+        Ok(matching.take(limit).map(|(key, value)| (key.to_vec(), value.to_vec())).collect())
     }
 }
 

@@ -8,7 +8,7 @@ use kerbholz_ledger::quantity::{CommitIndex, Epoch, Milligrams, Quantity, Timest
 use kerbholz_ledger::rows::key;
 
 fn write<T: serde::Serialize>(key: Vec<u8>, row: &T) -> Write {
-    Write { key, value: Some(codec::encode(row)) }
+    Write::set(key, codec::encode(row))
 }
 
 fn energy(joules: i128) -> Footprint {
@@ -86,7 +86,7 @@ fn cooked<T: serde::Serialize + DeserializeOwned>(place: usize, cook: fn(&mut T)
     let mut writes = honest();
     let mut row: T = codec::decode_trusted(writes[place].value.as_deref().unwrap()).unwrap();
     cook(&mut row);
-    writes[place].value = Some(codec::encode(&row));
+    writes[place].value = Some(codec::encode(&row).into());
     verdict(writes).unwrap_err().to_string()
 }
 

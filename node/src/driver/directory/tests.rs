@@ -21,7 +21,7 @@ fn voted(name: &str, seed: u8, addresses: &[&str]) -> Voted {
 }
 
 fn put<T: serde::Serialize>(state: &mut Memory, key: Vec<u8>, row: &T) {
-    state.apply(&[Write { key, value: Some(codec::encode(row)) }]);
+    state.apply(&[Write::set(key, codec::encode(row))]);
 }
 
 /// A state in which these epochs were decided.

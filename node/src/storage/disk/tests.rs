@@ -14,7 +14,7 @@ fn open(path: &Path) -> Result<DiskStorage, StorageError> {
 }
 
 fn row(key: u8, value: u8) -> Write {
-    Write { key: vec![key], value: Some(vec![value]) }
+    Write::set(vec![key], vec![value])
 }
 
 /// Blocks of eight rounds, of which six are committed and executed.

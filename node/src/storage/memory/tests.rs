@@ -4,7 +4,7 @@ use super::super::testing::{OWN, genesis, key, memory, world};
 use super::*;
 
 fn row(key: u8, value: Option<u8>) -> Write {
-    Write { key: vec![key], value: value.map(|value| vec![value]) }
+    Write { key: vec![key].into(), value: value.map(|value| vec![value].into()) }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::storage::testing::{copy, files, flip, truncate};
 use proptest::prelude::*;
 
 fn write(key: &[u8], value: Option<&[u8]>) -> Write {
-    Write { key: key.to_vec(), value: value.map(<[u8]>::to_vec) }
+    Write { key: key.into(), value: value.map(Into::into) }
 }
 
 fn all(state: &State) -> Vec<Row> {
