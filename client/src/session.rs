@@ -33,6 +33,8 @@ use std::time::{Duration, SystemTime};
 const LIFETIME: Milliseconds = Milliseconds::new(10 * 60 * 1000);
 /// How long a node is asked to wait for finality before the SDK asks again.
 const WAIT_MS: u32 = 5_000;
+/// The longest pause between two attempts.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How long the SDK keeps trying to learn what became of a transaction.
 const SUBMIT_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -193,7 +195,8 @@ impl Session {
     }
 
     /// Submits a signed transaction and waits until it is final. When an authority does not answer,
-    /// the same bytes go to another one; the ledger executes them once.
+    /// or takes it and cannot get it ordered, the same bytes go to another one; the ledger executes
+    /// them once.
     ///
     /// # Errors
     /// [`ClientError::Rejected`] when the ledger said no, [`ClientError::Refused`] when an authority
@@ -207,22 +210,25 @@ impl Session {
         }
         let begin = tokio::time::Instant::now();
         let request = Request::Submit { transaction, wait_ms: WAIT_MS };
-        let mut pauses = pauses();
+        let (mut first, mut pauses) = (None, pauses());
         while begin.elapsed() < SUBMIT_DEADLINE {
-            match self.call(request.clone()).await {
-                Ok(Answer::Final(row)) => return self.conclude(id, row, begin.elapsed()),
-                Ok(Answer::Pending) => continue,
-                Ok(Answer::Refused(refusal)) if refusal.is_of_authority() => {
+            match self.call_from(first, request.clone()).await {
+                Ok((_, Answer::Final(row))) => return self.conclude(id, row, begin.elapsed()),
+                Ok((authority, Answer::Pending)) => {
+                    tracing::debug!(%id, authority, "pending there, trying another authority");
+                    first = Some(self.after(authority));
+                }
+                Ok((_, Answer::Refused(refusal))) if refusal.is_of_authority() => {
                     tracing::debug!(%id, %refusal, "trying again");
                 }
-                Ok(Answer::Refused(refusal)) => return Err(refusal.into()),
+                Ok((_, Answer::Refused(refusal))) => return Err(refusal.into()),
                 Ok(_) => return Err(ClientError::BadAnswer),
                 Err(ClientError::Connection(error @ ConnectionError::NoAnswer { .. })) => {
                     tracing::debug!(%id, %error, "trying another authority");
                 }
                 Err(error) => return Err(error),
             }
-            tokio::time::sleep(pauses.next().unwrap_or(Duration::from_secs(2))).await;
+            tokio::time::sleep(pauses.next().unwrap_or(PAUSE_MAX)).await;
         }
         Err(ClientError::Undecided { id })
     }
@@ -266,9 +272,11 @@ impl Session {
     /// [`ClientError::TimedOut`] when there is no checkpoint in time.
     pub async fn receipt(&self, id: TransactionId) -> Result<Receipt, ClientError> {
         let begin = tokio::time::Instant::now();
+        let (mut first, mut pauses) = (None, pauses());
         while begin.elapsed() < SUBMIT_DEADLINE {
-            match self.call(Request::Receipt { id, wait_ms: WAIT_MS }).await? {
-                Answer::Receipt(receipt) => {
+            let request = Request::Receipt { id, wait_ms: WAIT_MS };
+            match self.call_from(first, request).await? {
+                (_, Answer::Receipt(receipt)) => {
                     // A good proof of something else is none of this.
                     if receipt.proof.executed.id != id {
                         return Err(ClientError::BadAnswer);
@@ -276,9 +284,10 @@ impl Session {
                     receipt.verify(self.network().genesis())?;
                     return Ok(*receipt);
                 }
-                Answer::Pending => {}
-                other => return Err(unexpected(other)),
+                (authority, Answer::Pending) => first = Some(self.after(authority)),
+                (_, other) => return Err(unexpected(other)),
             }
+            tokio::time::sleep(pauses.next().unwrap_or(PAUSE_MAX)).await;
         }
         Err(ClientError::TimedOut("the checkpoint"))
     }
@@ -313,25 +322,43 @@ impl Session {
     /// Asks one authority after the other until one does what it is asked. A refusal that is one
     /// authority's own affair (it is full, or behind) counts when all have refused.
     async fn call(&self, request: Request) -> Result<Answer, ClientError> {
+        Ok(self.call_from(None, request).await?.1)
+    }
+
+    /// As [`Self::call`], beginning with a certain authority of the connection, or with the one that
+    /// answered last. Says whose answer it is.
+    async fn call_from(
+        &self,
+        first: Option<usize>,
+        request: Request,
+    ) -> Result<(usize, Answer), ClientError> {
         let call = Call { after: self.seen(), request }.encode();
         let connection = &self.inner.connection;
         let count = connection.authorities().len();
         let begin = tokio::time::Instant::now();
-        let mut answered = connection.request(call.clone()).await?;
+        let mut answered = match first {
+            Some(first) => connection.request_preferring(first, call.clone()).await?,
+            None => connection.request(call.clone()).await?,
+        };
         for _ in 1..count {
             match decode(&answered.bytes)? {
                 Answer::Refused(refusal) if refusal.is_of_authority() => {
                     tracing::debug!(authority = answered.authority, %refusal, "asking another");
                 }
-                answer => return Ok(answer),
+                answer => return Ok((answered.authority, answer)),
             }
             if begin.elapsed() >= SUBMIT_DEADLINE {
                 break;
             }
-            let next = (answered.authority + 1) % count;
+            let next = self.after(answered.authority);
             answered = connection.request_preferring(next, call.clone()).await?;
         }
-        decode(&answered.bytes)
+        Ok((answered.authority, decode(&answered.bytes)?))
+    }
+
+    /// Whom to ask after an authority of the connection.
+    fn after(&self, authority: usize) -> usize {
+        (authority + 1) % self.inner.connection.authorities().len()
     }
 }
 
@@ -346,11 +373,11 @@ fn unexpected(answer: Answer) -> ClientError {
     }
 }
 
-/// Pauses between attempts: doubling from 50 ms to 2 s, with jitter, for ever.
+/// Pauses between attempts: doubling from 50 ms to [`PAUSE_MAX`], with jitter, for ever.
 fn pauses() -> impl Iterator<Item = Duration> {
     backon::ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(2))
+        .with_max_delay(PAUSE_MAX)
         .with_jitter()
         .without_max_times()
         .build()

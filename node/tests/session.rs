@@ -146,7 +146,31 @@ async fn a_submission_is_repeated_while_it_is_pending_and_not_when_it_is_wrong()
     assert!(matches!(error, ClientError::Refused(Refusal::BadRequest)), "{error}");
     let error = stage.session.submit(vec![]).await.unwrap_err();
     assert!(matches!(error, ClientError::Refused(Refusal::Rejected(Code::Expired))), "{error}");
-    assert_eq!((stage.asked(0).len(), stage.asked(1).len()), (5, 0));
+    assert_eq!((stage.asked(0).len(), stage.asked(1).len()), (5, 2));
+}
+
+/// One that takes a transaction and cannot get it ordered, because the others shun it or because it
+/// lies, does not keep its client from the others. All are asked for the same.
+#[tokio::test]
+async fn what_is_pending_is_taken_to_the_next_authority() {
+    let pending = |_, _: &Request| Answer::Pending;
+    let good = |count, _: &Request| match count {
+        0 => Answer::Final(row()),
+        1 => Answer::Pending,
+        _ => {
+            let (proof, checkpoint) = unproved();
+            Answer::Receipt(Box::new(Receipt { epochs: Vec::new(), proof, checkpoint }))
+        }
+    };
+    let stage = stage([pending, good]).await;
+    let applied = stage.session.submit(vec![]).await.unwrap();
+    assert_eq!(applied.row, row());
+    assert_eq!((stage.asked(0).len(), stage.asked(1).len()), (1, 1));
+    assert!(stage.asked(0) == stage.asked(1), "the same transaction");
+    // A receipt as well; who answered last is asked first.
+    let error = stage.session.receipt(TransactionId::new([8; 32])).await.unwrap_err();
+    assert!(matches!(error, ClientError::BadAnswer), "{error}");
+    assert_eq!((stage.asked(0).len(), stage.asked(1).len()), (2, 3));
 }
 
 #[tokio::test]
