@@ -15,6 +15,7 @@ pub use authority::{CANDIDATE_FILE, NewAuthority, read_candidate};
 
 use crate::config::{CONFIG_FILE, NodeConfig, Pace};
 use crate::files::{self, FileError};
+use crate::network::{Multiaddr, NetworkError, check_free};
 use crate::storage::{DiskStorage, StorageError};
 use kerbholz_client::network::{ADDRESSES_FILE, GENESIS_FILE, committee};
 use kerbholz_client::session::now;
@@ -85,6 +86,9 @@ pub enum SetupError {
         /// How many are needed.
         count: u16,
     },
+    /// A port is taken.
+    #[error(transparent)]
+    InUse(#[from] NetworkError),
     /// No free port.
     #[error("no free port on {host}: {source}")]
     NoPort {
@@ -154,6 +158,21 @@ impl Setup {
         files::write(&folder.join(ADDRESSES_FILE), json(&addresses).as_bytes(), false)?;
         files::write(&genesis_file, json(&genesis).as_bytes(), false)?;
         Ok(genesis)
+    }
+
+    /// Checks that the authorities can listen here now, if all are to run on this machine.
+    ///
+    /// # Errors
+    /// [`SetupError::InUse`] names the address, [`SetupError::Ports`] that there are too few.
+    pub fn check_ports(&self) -> Result<(), SetupError> {
+        for port in self.ports()? {
+            let addresses = self.listen(port);
+            // They were made a moment ago: none is refused.
+            let addresses: Vec<Multiaddr> =
+                addresses.iter().filter_map(|address| address.parse().ok()).collect();
+            check_free(&addresses)?;
+        }
+        Ok(())
     }
 
     fn genesis(

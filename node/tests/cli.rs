@@ -109,6 +109,32 @@ fn a_place_that_cannot_be_written_is_a_file_error() {
     }
 }
 
+/// Found out before anything is made of it: a port in use, and words about a network that is there.
+#[test]
+fn dev_makes_no_network_it_cannot_run_and_changes_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = held.local_addr().unwrap().port().to_string();
+    let dev = ["dev", "--dir", "try", "--json", "--authorities", "1", "--port", port.as_str()];
+    let in_use = kerbholz(folder.path(), &dev);
+    assert_eq!(code(&in_use), 1);
+    assert!(error(&in_use).1.contains(&format!("{port} is in use")), "{}", stderr(&in_use));
+    let made: Vec<_> = fs::read_dir(folder.path().join("try")).unwrap().collect();
+    assert_eq!(made.len(), 1, "only its lock: {made:?}");
+
+    assert_eq!(code(&init(folder.path())), 0);
+    let before = fs::read(folder.path().join("net/authorities/authority-0/node.toml")).unwrap();
+    for (option, value, word) in
+        [("--port", port.as_str(), "listens on"), ("--authorities", "7", "with 4 authorities")]
+    {
+        let there = kerbholz(folder.path(), &["dev", "--dir", "net", "--json", option, value]);
+        assert_eq!(code(&there), 2, "{}", stderr(&there));
+        assert!(error(&there).1.contains(word), "{}", stderr(&there));
+    }
+    let after = fs::read(folder.path().join("net/authorities/authority-0/node.toml")).unwrap();
+    assert_eq!(before, after);
+}
+
 #[test]
 fn wrong_usage_is_exit_code_2_and_says_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();

@@ -9,12 +9,13 @@ mod world;
 
 use super::context::Context;
 use super::error::CliError;
+use super::network::listen;
 use super::output::{Output, Report};
 use authorities::Authorities;
 use clap::Args;
 use kerbholz_client::ClientError;
-use kerbholz_client::network::GENESIS_FILE;
-use kerbholz_node::config::{CONFIG_FILE, Pace};
+use kerbholz_client::network::{GENESIS_FILE, Network};
+use kerbholz_node::config::{CONFIG_FILE, NodeConfig, Pace};
 use kerbholz_node::files::FileError;
 use kerbholz_node::setup::{Setup, authority_folder};
 use serde_json::json;
@@ -23,8 +24,10 @@ use std::fs::{File, TryLockError};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 
+/// How many authorities a network has without other word.
+const AUTHORITIES: u16 = 4;
 /// How long the authorities may take to find one another.
 const AGREEMENT_MAX: Duration = Duration::from_secs(60);
 /// How often they are asked whether they have.
@@ -36,10 +39,10 @@ const AGREEMENT_POLL: Duration = Duration::from_millis(200);
     kerbholz dev --dir /tmp/try  somewhere else\n\nCtrl-C stops it cleanly; the next `kerbholz dev` \
     goes on where it was. To begin anew, remove the folder.")]
 pub struct DevArgs {
-    /// How many authorities, when the network is made
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=16))]
-    authorities: u16,
-    /// Port of the first authority, when the network is made; any free ones without it
+    /// How many authorities, when the network is made; 4 without it
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=16))]
+    authorities: Option<u16>,
+    /// Port of the first authority, the others follow, when the network is made; any free ones without it
     #[arg(long)]
     port: Option<u16>,
 }
@@ -54,6 +57,9 @@ pub async fn run(context: &Context, args: DevArgs, output: &Output) -> Result<Re
         create(context.dir(), &args)?;
     }
     let network = context.network()?;
+    if !is_new {
+        check_made(context.dir(), &network, &args)?;
+    }
     let names = local(context.dir(), network.genesis().authorities.iter().map(|one| &*one.name))?;
     output.remark(&format!(
         "Starting {} authorities in {} ...",
@@ -79,10 +85,6 @@ pub async fn run(context: &Context, args: DevArgs, output: &Output) -> Result<Re
     result.map(|()| Report::nothing())
 }
 
-fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, CliError> {
-    signal(kind).map_err(|error| CliError::Other(format!("cannot listen for signals: {error}")))
-}
-
 /// Holds the folder, so that no second `dev` starts the same authorities.
 fn lock(dir: &Path) -> Result<File, CliError> {
     let path = dir.join("dev.lock");
@@ -102,7 +104,7 @@ fn lock(dir: &Path) -> Result<File, CliError> {
 fn create(dir: &Path, args: &DevArgs) -> Result<(), CliError> {
     let setup = Setup {
         name: "dev".into(),
-        authorities: args.authorities,
+        authorities: args.authorities.unwrap_or(AUTHORITIES),
         host: IpAddr::V4(Ipv4Addr::LOCALHOST),
         port: args.port,
         pace: Pace::Lan,
@@ -112,7 +114,32 @@ fn create(dir: &Path, args: &DevArgs) -> Result<(), CliError> {
         material_climate: None,
         currency: world::CURRENCY.into(),
     };
+    setup.check_ports()?;
     setup.create(dir)?;
+    Ok(())
+}
+
+/// What is said of a network that is there already must be so: nothing is changed for it.
+fn check_made(dir: &Path, network: &Network, args: &DevArgs) -> Result<(), CliError> {
+    let authorities = &network.genesis().authorities;
+    let made = |what: String| {
+        let dir = dir.display();
+        CliError::Usage(format!(
+            "the network in {dir} is there already, {what}. Leave the option away, choose another \
+             folder with --dir, or remove this one to begin anew"
+        ))
+    };
+    if args.authorities.is_some_and(|count| usize::from(count) != authorities.len()) {
+        return Err(made(format!("and was made with {} authorities", authorities.len())));
+    }
+    if let (Some(port), Some(first)) = (args.port, authorities.first()) {
+        let listen = NodeConfig::read(&authority_folder(dir, &first.name))?.listen;
+        let ends = format!("/tcp/{port}");
+        if !listen.iter().any(|address| address.ends_with(&ends)) {
+            let listen = listen.join(" and ");
+            return Err(made(format!("and its {} listens on {listen}", first.name)));
+        }
+    }
     Ok(())
 }
 

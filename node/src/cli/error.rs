@@ -138,7 +138,7 @@ impl CliError {
             Self::Node(_) => FILE,
             Self::Demo(failure) => demo_exit_code(&failure.error),
             Self::Audit(error) => audit_exit_code(error),
-            Self::Setup(SetupError::NoPort { .. }) | Self::Other(_) => OTHER,
+            Self::Setup(SetupError::NoPort { .. } | SetupError::InUse(_)) | Self::Other(_) => OTHER,
         }
     }
 }

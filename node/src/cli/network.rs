@@ -163,7 +163,8 @@ pub(super) fn authority_config(context: &Context) -> Result<NodeConfig, CliError
     Ok(NodeConfig::read(context.dir())?)
 }
 
-fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, CliError> {
+/// The arrivals of a signal.
+pub(super) fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, CliError> {
     signal(kind).map_err(|error| CliError::Other(format!("cannot listen for signals: {error}")))
 }
 
