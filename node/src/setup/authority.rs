@@ -98,8 +98,12 @@ pub fn read_candidate(path: &Path, network: &Network) -> Result<Candidate, FileE
         return Err(malformed(format!("longer than {CANDIDATE_BYTES_MAX} bytes")));
     }
     let text = files::read_text(path)?;
-    let candidate: Candidate =
-        serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?;
+    let candidate: Candidate = serde_json::from_str(&text).map_err(|error| {
+        malformed(format!(
+            "this is no candidate file: {error}. Ask for {CANDIDATE_FILE} as `kerbholz authority new` \
+             made it"
+        ))
+    })?;
     if !candidate.is_well_formed() || candidate.verify(network.id()).is_err() {
         let reason = "its key has not signed this name and these addresses for this network: ask for \
                       the file as `kerbholz authority new` made it";

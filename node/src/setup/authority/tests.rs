@@ -77,8 +77,11 @@ fn a_candidate_that_was_changed_or_is_for_another_network_is_refused() {
     changed.addresses[0] = "/dns4/elsewhere.example/tcp/7001".into();
     files::write(&path, json(&changed).as_bytes(), false).unwrap();
     assert!(matches!(read_candidate(&path, &network), Err(FileError::Malformed { .. })));
-    files::write(&path, b"{}", false).unwrap();
-    assert!(matches!(read_candidate(&path, &network), Err(FileError::Malformed { .. })));
+    // Another file by mistake: where it is none, and what to do.
+    files::write(&path, b"{\n  \"name\": 7\n}", false).unwrap();
+    let error = read_candidate(&path, &network).unwrap_err().to_string();
+    let words = ["candidate.json: ", "line 2", "as `kerbholz authority new` made it"];
+    assert!(words.iter().all(|word| error.contains(word)), "{error}");
     let nowhere = NewAuthority { name: "no".into(), addresses: vec![], ..foundry() };
     assert!(nowhere.create(&network, folder.path()).is_err());
 }
