@@ -109,7 +109,18 @@ fn an_equivocation_is_listed_exported_and_verified_by_others() {
     let get = |what: &str, rest: &[&str]| {
         kerbholz(folder, &[&["evidence", "get", what, "--out", "one.evidence"], rest].concat())
     };
-    assert_eq!(refused(&get("authority-0", &[])), (Some(2), "usage".into()), "it did nothing");
+    for (what, words) in [
+        (
+            "authority-0",
+            "authority-0 kept no evidence against \"authority-0\"; not reached: authority-1",
+        ),
+        ("nobody", "no authority is or was called \"nobody\""),
+    ] {
+        let output = get(what, &[]);
+        assert_eq!(refused(&output), (Some(2), "usage".into()), "it did nothing");
+        let message = String::from_utf8(output.stderr).unwrap().replace("\\\"", "\"");
+        assert!(message.contains(words), "{message}");
+    }
     assert_eq!(refused(&get("authority-1", &["--number", "1"])), (Some(2), "unknown".into()));
     assert!(!folder.join("one.evidence").exists());
     let key = found["key"].as_str().unwrap();

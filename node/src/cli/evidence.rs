@@ -12,6 +12,7 @@ use kerbholz_client::committees::Committees;
 use kerbholz_client::evidence::{ACCUSATION_BYTES_MAX, Accusation, Offender, Verdict};
 use kerbholz_client::ledger::genesis::Genesis;
 use kerbholz_client::ledger::keys::PublicKey;
+use kerbholz_client::ledger::quantity::Epoch;
 use kerbholz_client::network::read_genesis;
 use kerbholz_client::{ClientError, Session};
 use kerbholz_node::files::{self, FileError};
@@ -173,25 +174,42 @@ async fn get(
     Err(refused.unwrap_or(ClientError::Unknown("evidence of this number")).into())
 }
 
+/// Whether an authority is meant: by its name, or by digits of its key, as for ids.
+fn is_meant(key: &PublicKey, name: Option<&str>, what: &str) -> bool {
+    const DIGITS_MIN: usize = 6;
+    name == Some(what) || what.len() >= DIGITS_MIN && key.to_string().starts_with(what)
+}
+
 /// The key of the offender that is meant.
 fn named(inquiry: &Inquiry, what: &str) -> Result<PublicKey, CliError> {
-    /// As for ids.
-    const DIGITS_MIN: usize = 6;
     let offenders = inquiry.witnesses.iter().flat_map(|witness| &witness.offenders);
-    let meant = |key: &PublicKey| {
-        inquiry.name_of(*key) == Some(what)
-            || (what.len() >= DIGITS_MIN && key.to_string().starts_with(what))
-    };
+    let meant = |key: &PublicKey| is_meant(key, inquiry.name_of(*key), what);
     let mut keys: Vec<PublicKey> = offenders.map(|offender| offender.key).filter(meant).collect();
     keys.sort_unstable();
     keys.dedup();
     match keys[..] {
         [key] => Ok(key),
-        [] => Err(CliError::Usage(format!(
-            "there is no evidence against {what:?}: see `kerbholz evidence list`"
-        ))),
+        [] => Err(CliError::Usage(unaccused(inquiry, what))),
         _ => Err(CliError::Usage(format!("{what:?} may be several: give more digits of the key"))),
     }
+}
+
+/// Why there is no evidence against somebody: nobody is called so, or nobody who answered has any.
+fn unaccused(inquiry: &Inquiry, what: &str) -> String {
+    let committees = &inquiry.committees;
+    let epochs = (0..=committees.epoch().get()).filter_map(|it| committees.row_of(Epoch::new(it)));
+    let mut authorities = epochs.flat_map(|row| &row.authorities);
+    if !authorities.any(|one| is_meant(&one.key, Some(&one.name), what)) {
+        return format!(
+            "no authority is or was called {what:?}, or has this key: see `kerbholz authority list`"
+        );
+    }
+    let witnesses: Vec<&str> = inquiry.witnesses.iter().map(|one| one.name.as_str()).collect();
+    let mut text = format!("{} kept no evidence against {what:?}", witnesses.join(", "));
+    if !inquiry.silent.is_empty() {
+        text.push_str(&format!("; not reached: {}", inquiry.silent.join(", ")));
+    }
+    text
 }
 
 fn written(context: &Context, out: &Path, verdict: &Verdict) -> Report {
