@@ -73,6 +73,9 @@ pub struct Timeouts {
     /// A request over all its attempts; also how long a subscription may be without an authority
     /// before it says so.
     pub overall: Duration,
+    /// How long a transaction is tried to be made final, or a receipt to be had, by as many requests
+    /// as it takes.
+    pub finality: Duration,
     /// Silence after which a subscribed authority counts as gone. Nodes give a sign of life every
     /// few seconds.
     pub silence: Duration,
@@ -83,6 +86,7 @@ impl Default for Timeouts {
         Self {
             attempt: Duration::from_secs(12),
             overall: Duration::from_secs(30),
+            finality: Duration::from_secs(60),
             silence: Duration::from_secs(15),
         }
     }

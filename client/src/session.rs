@@ -35,8 +35,6 @@ const LIFETIME: Milliseconds = Milliseconds::new(10 * 60 * 1000);
 const WAIT_MS: u32 = 5_000;
 /// The longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
-/// How long the SDK keeps trying to learn what became of a transaction.
-const SUBMIT_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A member's session. Cheap to clone; ends when the last clone is dropped.
 #[derive(Clone)]
@@ -48,6 +46,8 @@ struct Inner {
     network: Network,
     key: Keypair,
     connection: Connection,
+    /// How long the session keeps trying to learn what became of a transaction.
+    finality: Duration,
     /// Index in [`Network::authorities`] of the authority that the connection lists first.
     first: usize,
     /// The newest commit whose effects this client has seen.
@@ -132,7 +132,8 @@ impl Session {
         let connection = Connection::open(config)?;
         let seen = AtomicU64::new(0);
         let (network, key, last_made) = (network.clone(), key.clone(), AtomicU64::new(0));
-        let inner = Inner { network, key, connection, first, seen, last_made };
+        let finality = timeouts.finality;
+        let inner = Inner { network, key, connection, finality, first, seen, last_made };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -211,7 +212,7 @@ impl Session {
         let begin = tokio::time::Instant::now();
         let request = Request::Submit { transaction, wait_ms: WAIT_MS };
         let (mut first, mut pauses) = (None, pauses());
-        while begin.elapsed() < SUBMIT_DEADLINE {
+        while begin.elapsed() < self.inner.finality {
             match self.call_from(first, request.clone()).await {
                 Ok((_, Answer::Final(row))) => return self.conclude(id, row, begin.elapsed()),
                 Ok((authority, Answer::Pending)) => {
@@ -273,7 +274,7 @@ impl Session {
     pub async fn receipt(&self, id: TransactionId) -> Result<Receipt, ClientError> {
         let begin = tokio::time::Instant::now();
         let (mut first, mut pauses) = (None, pauses());
-        while begin.elapsed() < SUBMIT_DEADLINE {
+        while begin.elapsed() < self.inner.finality {
             let request = Request::Receipt { id, wait_ms: WAIT_MS };
             match self.call_from(first, request).await? {
                 (_, Answer::Receipt(receipt)) => {
@@ -347,7 +348,7 @@ impl Session {
                 }
                 answer => return Ok((answered.authority, answer)),
             }
-            if begin.elapsed() >= SUBMIT_DEADLINE {
+            if begin.elapsed() >= self.inner.finality {
                 break;
             }
             let next = self.after(answered.authority);

@@ -88,7 +88,7 @@ pub struct Global {
     /// Print JSON for programs
     #[arg(long, global = true, help_heading = "Everywhere")]
     json: bool,
-    /// How long to try to reach an authority
+    /// How long to try to reach an authority; what it took is waited for a minute, or as long if longer
     #[arg(long, global = true, help_heading = "Everywhere", value_name = "TIME")]
     #[arg(default_value = "10s", value_parser = amount::span)]
     timeout: Duration,

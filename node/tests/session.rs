@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use kerbholz_client::committees::EpochEnd;
+use kerbholz_client::connection::Timeouts;
 use kerbholz_client::ledger::execute::Executed;
 use kerbholz_client::ledger::genesis::{
     Accounting, GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisMember,
@@ -20,6 +21,7 @@ use kerbholz_consensus::{Checkpoint, CommitDigest, Statement};
 use kerbholz_node::network::{self, NetworkConfig, NetworkEvent, NetworkHandle};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Two authorities, and what each was asked.
 struct Stage {
@@ -171,6 +173,22 @@ async fn what_is_pending_is_taken_to_the_next_authority() {
     let error = stage.session.receipt(TransactionId::new([8; 32])).await.unwrap_err();
     assert!(matches!(error, ClientError::BadAnswer), "{error}");
     assert_eq!((stage.asked(0).len(), stage.asked(1).len()), (2, 3));
+}
+
+/// Who waits less, or longer, for an answer says so once for all that waits for finality.
+#[tokio::test]
+async fn what_stays_pending_is_given_up_in_the_time_that_was_given() {
+    let pending = |_, _: &Request| Answer::Pending;
+    let stage = stage([pending, pending]).await;
+    let timeouts = Timeouts { finality: Duration::from_millis(100), ..Timeouts::default() };
+    let key = Keypair::from_seed(&[3; 32]);
+    let session = Session::open_within(stage.session.network(), &key, timeouts).unwrap();
+    let long = Timeouts::default().finality;
+    let submitted = tokio::time::timeout(long, session.submit(vec![])).await.unwrap();
+    assert!(matches!(submitted, Err(ClientError::Undecided { .. })), "{submitted:?}");
+    let receipt = session.receipt(TransactionId::new([8; 32]));
+    let receipt = tokio::time::timeout(long, receipt).await.unwrap();
+    assert!(matches!(receipt, Err(ClientError::TimedOut(_))));
 }
 
 #[tokio::test]

@@ -63,7 +63,10 @@ impl Context {
     }
 
     fn session(&self, key: &Keypair) -> Result<Session, CliError> {
-        let timeouts = Timeouts { overall: self.timeout, ..Timeouts::default() };
+        let default = Timeouts::default();
+        // Who is ready to wait longer for an authority waits as long for what it is to do.
+        let finality = default.finality.max(self.timeout);
+        let timeouts = Timeouts { overall: self.timeout, finality, ..default };
         let session = Session::open_within(&self.network()?, key, timeouts)?;
         session.catch_up_with(self.seen());
         Ok(session)
