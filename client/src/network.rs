@@ -150,6 +150,13 @@ impl Network {
         &self.authorities
     }
 
+    /// The same network, to talk to other authorities: to those of an earlier epoch, say.
+    #[must_use]
+    pub fn with_authorities(&self, authorities: Vec<Authority>) -> Self {
+        let committee = CommitteeRow { authorities, ..self.genesis.committee() };
+        Self::of(self.genesis.clone(), self.addresses.clone(), Some(committee))
+    }
+
     /// Where an authority listens, by its name in the addresses' file.
     pub fn addresses(&self, authority: &str) -> &[Multiaddr] {
         self.addresses.get(authority).map_or(&[], Vec::as_slice)

@@ -27,6 +27,7 @@ mod output;
 mod receipt;
 mod restatement;
 mod scenario;
+mod status;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -207,7 +208,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Report, CliError> {
         Command::Dev(args) => dev::run(&context, args, output).await,
         Command::Init(args) => network::init(&context, args),
         Command::Node(args) => network::node(&context, args, output).await,
-        Command::Status => network::status(&context).await,
+        Command::Status => status::run(&context).await,
         Command::Authority(command) => authority::run(&context, command).await,
         Command::Key(command) => key::run(command),
         Command::Machine(command) => machine::run(&context, command).await,

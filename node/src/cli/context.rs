@@ -80,6 +80,17 @@ impl Context {
         self.session(&files::new_key()?)
     }
 
+    /// A session that only reads, with certain authorities of the network, which are not waited for
+    /// longer than this.
+    ///
+    /// # Errors
+    /// [`CliError::Client`].
+    pub fn reader_of(&self, network: &Network, within: Duration) -> Result<Session, CliError> {
+        let overall = within.min(self.timeout);
+        let timeouts = Timeouts { overall, ..Timeouts::default() };
+        Ok(Session::open_within(network, &files::new_key()?, timeouts)?)
+    }
+
     /// A session of this member, or one that only reads.
     ///
     /// # Errors

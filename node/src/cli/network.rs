@@ -1,17 +1,15 @@
-//! `kerbholz init`, `node` and `status`: a network's files, an authority's process, how they are.
+//! `kerbholz init` and `node`: a network's files, an authority's process.
 
 use super::amount;
 use super::context::Context;
 use super::error::CliError;
-use super::output::{Output, Report, table};
+use super::output::{Output, Report};
 use clap::{Args, ValueEnum};
-use kerbholz_client::protocol::NodeInfo;
 use kerbholz_node::config::{CONFIG_FILE, NodeConfig, Pace};
 use kerbholz_node::setup::{Setup, authority_folder};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tracing_subscriber::EnvFilter;
@@ -190,78 +188,4 @@ pub fn log(json: bool, otherwise: &str) {
         .with_writer(std::io::stderr);
     // Fails only where a subscriber is set already: then that one is used.
     let _ = if json { builder.json().try_init() } else { builder.try_init() };
-}
-
-/// How every authority is.
-pub async fn status(context: &Context) -> Result<Report, CliError> {
-    let session = context.reader()?;
-    let names: Vec<String> =
-        session.network().authorities().iter().map(|one| one.name.clone()).collect();
-    let mut answers = Vec::new();
-    for index in 0..names.len() {
-        let session = session.clone();
-        answers.push(tokio::spawn(async move { session.info_of(index).await }));
-    }
-    let (mut rows, mut documents, mut reached) = (Vec::new(), Vec::new(), None);
-    let mut unreached = None;
-    for (name, answer) in names.into_iter().zip(answers) {
-        let answer = answer.await.map_err(|error| CliError::Other(error.to_string()))?;
-        match answer {
-            Ok(info) => {
-                rows.push(info_row(&info));
-                documents.push(info_json(&info));
-                reached = Some(());
-            }
-            Err(error) => {
-                rows.push(vec![name.clone(), "not reached".into()]);
-                documents.push(json!({ "name": name, "error": error.to_string() }));
-                unreached = Some(error);
-            }
-        }
-    }
-    match (reached, unreached) {
-        (None, Some(error)) => Err(error.into()),
-        _ => {
-            let header = [
-                "authority",
-                "duty",
-                "epoch",
-                "round",
-                "commit",
-                "checkpoint",
-                "connected",
-                "transactions",
-                "memory",
-                "cpu",
-            ];
-            let text = table(&header, rows, &[2, 3, 4, 5, 6, 7, 8, 9]);
-            Ok(Report::new(text, json!({ "authorities": documents })))
-        }
-    }
-}
-
-fn info_row(info: &NodeInfo) -> Vec<String> {
-    vec![
-        info.name.clone(),
-        info.duty.text().into(),
-        info.epoch.to_string(),
-        info.round.to_string(),
-        info.commit.get().to_string(),
-        info.checkpoint.get().to_string(),
-        info.connected.to_string(),
-        info.transactions.to_string(),
-        format!("{} MiB", info.resident_bytes >> 20),
-        humantime::format_duration(Duration::from_millis(info.cpu_ms)).to_string(),
-    ]
-}
-
-fn info_json(info: &NodeInfo) -> Value {
-    json!({
-        "name": info.name, "version": info.version, "commit": info.commit.get(),
-        "checkpoint": info.checkpoint.get(), "epoch": info.epoch, "round": info.round,
-        "duty": info.duty, "duty_text": info.duty.text(), "connected": info.connected,
-        "waiting": info.waiting, "transactions": info.transactions,
-        "bytes_sent": info.bytes_sent, "bytes_received": info.bytes_received,
-        "cpu_ms": info.cpu_ms, "resident_bytes": info.resident_bytes,
-    })
 }
