@@ -40,6 +40,16 @@ impl AuthoritySet {
         self.0 == 0
     }
 
+    /// The members that are in `others`, too.
+    pub fn and(self, others: Self) -> Self {
+        Self(self.0 & others.0)
+    }
+
+    /// The members that are not in `others`.
+    pub fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
     /// The members in ascending order.
     pub fn iter(self) -> impl Iterator<Item = AuthorityIndex> {
         let mut rest = self.0;

@@ -5,10 +5,7 @@
 //! out those that do: what somebody names who has answered for what it named before goes first, then
 //! what was asked for in vain least often; then the lowest rounds, because they unlock the rest.
 
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, vec, vec::Vec};
 
 use crate::{
     authority_set::AuthoritySet,
@@ -48,27 +45,29 @@ impl Wanted {
 
     /// Whether somebody is to be asked in any case.
     fn has_late(&self, connected: AuthoritySet) -> bool {
-        self.late.iter().any(|peer| connected.contains(peer))
+        !self.late.and(connected).is_empty()
     }
 
-    /// Who may be asked next, best first: the hints, then everybody, without those who were asked
-    /// already. When all were, they all may be again.
-    fn candidates(
-        &mut self,
-        connected: AuthoritySet,
-    ) -> impl Iterator<Item = AuthorityIndex> + use<> {
-        if connected.iter().all(|peer| self.asked.contains(peer)) {
+    /// Whom of the free ones to ask next: the hints first, then the others in turn, without those
+    /// who were asked already. When all were, they all may be again.
+    fn next(&mut self, connected: AuthoritySet, free: AuthoritySet) -> Option<AuthorityIndex> {
+        if connected.without(self.asked).is_empty() {
             self.asked = AuthoritySet::EMPTY;
         }
-        let others: Vec<_> = connected.iter().filter(|peer| !self.hints.contains(peer)).collect();
+        let mut may = free.without(self.asked).without(self.in_flight);
+        if self.in_flight.len() >= IN_FLIGHT_MAX {
+            may = may.and(self.late);
+        }
+        if may.is_empty() {
+            return None;
+        }
+        if let Some(hint) = self.hints.iter().find(|hint| may.contains(**hint)) {
+            return Some(*hint);
+        }
+        let others = connected.without(self.hints.iter().copied().collect());
         let start = self.start % others.len().max(1);
-        let others = others[start..].iter().chain(&others[..start]);
-        let all: Vec<_> = self.hints.iter().chain(others).copied().collect();
-        let (asked, in_flight, late) = (self.asked, self.in_flight, self.late);
-        let is_full = in_flight.len() >= IN_FLIGHT_MAX;
-        all.into_iter()
-            .filter(move |peer| !asked.contains(*peer) && !in_flight.contains(*peer))
-            .filter(move |peer| !is_full || late.contains(*peer))
+        let mut in_turn = others.iter().skip(start).chain(others.iter().take(start));
+        in_turn.find(|peer| may.contains(*peer))
     }
 }
 
@@ -90,8 +89,8 @@ pub(crate) struct Fetcher {
     wanted: BTreeMap<BlockRef, Wanted>,
     requests: BTreeMap<AuthorityIndex, Vec<BlockRef>>,
     /// How many requests for what they had named themselves peers left without a block; halved by
-    /// each that brings one.
-    broken: BTreeMap<AuthorityIndex, u32>,
+    /// each that brings one. By the peer's position.
+    broken: Vec<u32>,
     connected: AuthoritySet,
     next_poll: Option<Instant>,
 }
@@ -105,7 +104,7 @@ impl Fetcher {
             references_max: parameters.fetch_references_max,
             wanted: BTreeMap::new(),
             requests: BTreeMap::new(),
-            broken: BTreeMap::new(),
+            broken: vec![0; AuthoritySet::CAPACITY],
             connected: AuthoritySet::EMPTY,
             next_poll: None,
         }
@@ -274,13 +273,15 @@ impl Fetcher {
     pub fn finish(&mut self, peer: AuthorityIndex, now: Instant, brought: usize) {
         let peers = u32::try_from(self.connected.len().max(1)).unwrap_or(1);
         let references = self.requests.remove(&peer).unwrap_or_default();
-        let broken = self.broken.entry(peer).or_default();
-        if brought > 0 {
-            *broken /= 2;
-        } else if references.iter().any(|it| {
+        let named_it = |it: &BlockRef| {
             self.wanted.get(it).is_some_and(|wanted| wanted.named_by(it).any(|by| by == peer))
-        }) {
-            *broken = broken.saturating_add(1);
+        };
+        if let Some(broken) = self.broken.get_mut(peer.position()) {
+            if brought > 0 {
+                *broken /= 2;
+            } else if references.iter().any(named_it) {
+                *broken = broken.saturating_add(1);
+            }
         }
         for reference in references {
             if let Some(wanted) = self.wanted.get_mut(&reference) {
@@ -307,7 +308,8 @@ impl Fetcher {
     /// How little those are to be relied on who say that a block is there: by powers of two, since an
     /// honest peer leaves a question without an answer, too, when its connection is bad.
     fn doubt(&self, reference: &BlockRef, wanted: &Wanted) -> u32 {
-        let broken = |by| self.broken.get(&by).copied().unwrap_or_default();
+        let broken =
+            |by: AuthorityIndex| self.broken.get(by.position()).copied().unwrap_or_default();
         let least = wanted.named_by(reference).map(broken).min().unwrap_or_default();
         least.checked_ilog2().map_or(0, |doubt| doubt + 1)
     }
@@ -320,12 +322,13 @@ impl Fetcher {
             return asked;
         }
         let mut next = now.plus_ms(self.timeout_ms);
-        let busy: BTreeSet<_> = self.requests.keys().copied().collect();
-        let is_free = |peer: &AuthorityIndex, asked: &BTreeMap<_, Asking>| {
-            self.connected.contains(*peer)
-                && !busy.contains(peer)
-                && asked.get(peer).is_none_or(|it| it.references.len() < self.references_max)
-        };
+        let mut free = self.connected;
+        self.requests.keys().for_each(|busy| free.remove(*busy));
+        if free.is_empty() {
+            // The end of a request polls again. Liars can make thousands be wanted meanwhile.
+            self.poll_at(next);
+            return asked;
+        }
         let mut due = Vec::new();
         for (reference, wanted) in &self.wanted {
             if wanted.due > now {
@@ -336,9 +339,11 @@ impl Fetcher {
         }
         due.sort_unstable();
         for (_, _, reference) in due {
+            if free.is_empty() {
+                break;
+            }
             let Some(wanted) = self.wanted.get_mut(&reference) else { continue };
-            let mut candidates = wanted.candidates(self.connected);
-            let Some(peer) = candidates.find(|peer| is_free(peer, &asked)) else { continue };
+            let Some(peer) = wanted.next(self.connected, free) else { continue };
             wanted.asked.insert(peer);
             wanted.late.remove(peer);
             wanted.in_flight.insert(peer);
@@ -348,6 +353,9 @@ impl Fetcher {
             let asking = asked.entry(peer).or_default();
             asking.references.push(reference);
             asking.chains |= wanted.chain;
+            if asking.references.len() >= self.references_max {
+                free.remove(peer);
+            }
         }
         self.requests.extend(asked.iter().map(|(peer, it)| (*peer, it.references.clone())));
         self.poll_at(next.max(now.plus_ms(self.delay_ms / 2)));

@@ -21,7 +21,7 @@ const TWINS_MAX: usize = 64;
 /// For how many rounds of an author that made two blocks of one nothing is taken but what was asked
 /// for. One who goes on with it can cost a leader each time it is trusted again.
 const ROUNDS_SHUNNED: u64 = 1_000;
-/// How many waiting blocks behind a block are looked through for what they wait for.
+/// How many of the parents that are waited for behind a block are looked through.
 const HINTED_MAX: usize = 256;
 
 impl Consensus {
@@ -200,10 +200,10 @@ impl Consensus {
     /// too, and not only of a liar who keeps us waiting.
     fn hint_behind(&mut self, waiting: BlockRef, holder: AuthorityIndex, now: Instant) {
         let (mut open, mut seen) = (vec![waiting], BTreeSet::from([waiting]));
-        while let Some(next) = open.pop()
-            && seen.len() <= HINTED_MAX
-        {
-            for missing in self.suspended.missing(&next) {
+        let mut left = HINTED_MAX;
+        while let Some(next) = open.pop() {
+            for missing in self.suspended.missing(&next).into_iter().take(left) {
+                left -= 1;
                 if self.suspended.contains(&missing) && seen.insert(missing) {
                     open.push(missing);
                 }
