@@ -197,11 +197,15 @@ async fn signs_of_life_keep_an_idle_link_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_mesh_over_quic_exchanges_frames() {
     let mut committee = Committee::new(4);
+    // All are held until the last one is known, so they differ.
+    let mut held = Vec::new();
     for authority in &mut committee.authorities {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = socket.local_addr().unwrap().port();
         authority.addresses = vec![format!("/ip4/127.0.0.1/udp/{port}/quic-v1").parse().unwrap()];
+        held.push(socket);
     }
+    drop(held);
     let mut nodes = committee.mesh().await;
     for round in 0..20_u8 {
         for node in &nodes {

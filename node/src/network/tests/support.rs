@@ -40,6 +40,7 @@ pub(super) struct Committee {
     pub(super) seeds: Vec<[u8; 32]>,
     pub(super) authorities: Vec<Authority>,
     pub(super) limits: NetworkLimits,
+    pub(super) delays: RedialDelays,
 }
 
 pub(super) struct Node {
@@ -62,7 +63,10 @@ impl Committee {
                 addresses: vec![tcp(listener.local_addr().unwrap().port())],
             })
             .collect();
-        Self { seeds, authorities, limits: NetworkLimits::default() }
+        // Quickly again, but who is to be dialled does not dial itself, however slow this machine:
+        // both at once would close each other's connections.
+        let delays = RedialDelays { first: Duration::from_millis(10), longest: DEADLINE };
+        Self { seeds, authorities, limits: NetworkLimits::default(), delays }
     }
 
     pub(super) fn key(&self, index: usize) -> PeerKey {
@@ -72,10 +76,7 @@ impl Committee {
     pub(super) fn config(&self, index: usize) -> NetworkConfig {
         NetworkConfig {
             limits: self.limits,
-            delays: RedialDelays {
-                first: Duration::from_millis(10),
-                longest: Duration::from_millis(100),
-            },
+            delays: self.delays,
             ..NetworkConfig::new(
                 self.seeds[index],
                 NETWORK,
