@@ -146,8 +146,11 @@ pub fn check(state: &dyn Read) -> Result<TrialBalance, BalanceError> {
     Ok(TrialBalance { sources, stock, sinks, routes, in_transit, products, currencies, lots })
 }
 
-/// Goes through a table, row by row.
-pub(crate) fn each<T: DeserializeOwned, E: From<ReadError>>(
+/// Goes through a table, row by row: the key without the table's byte, and the row.
+///
+/// # Errors
+/// What `visit` returns, or [`ReadError`] when a row cannot be read.
+pub fn each<T: DeserializeOwned, E: From<ReadError>>(
     state: &dyn Read,
     table: Table,
     mut visit: impl FnMut(&[u8], T) -> Result<(), E>,

@@ -20,7 +20,6 @@ use kerbholz_client::ledger::id::{NetworkId, TransactionId};
 use kerbholz_client::ledger::keys::PublicKey;
 use kerbholz_client::ledger::quantity::{CommitIndex, Epoch, Timestamp};
 use kerbholz_client::ledger::query;
-use kerbholz_client::ledger::receipt::Proof;
 use kerbholz_client::ledger::rejection::Code;
 use kerbholz_client::ledger::rows::{ReadError, Table, TransactionRow, key, read};
 use kerbholz_client::ledger::transaction::{
@@ -29,7 +28,6 @@ use kerbholz_client::ledger::transaction::{
 use kerbholz_client::protocol::{
     Answer, Call, NodeInfo, Refusal, Request, Subscription, WAIT_MS_MAX,
 };
-use kerbholz_client::receipt::Receipt;
 use kerbholz_client::session::now;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -169,28 +167,13 @@ impl Service {
     async fn receipt(&mut self, id: TransactionId, until: Instant) -> Result<Answer, ReadError> {
         loop {
             self.progress.borrow_and_update();
-            if let Some(receipt) = block_in_place(|| self.covered_receipt(id))? {
+            if let Some(receipt) = block_in_place(|| index::receipt(&*self.rows, id))? {
                 return Ok(Answer::Receipt(Box::new(receipt)));
             }
             if !matches!(timeout_at(until, self.progress.changed()).await, Ok(Ok(()))) {
                 return Ok(Answer::Pending);
             }
         }
-    }
-
-    /// The receipt, if the newest checkpoint covers the transaction.
-    fn covered_receipt(&self, id: TransactionId) -> Result<Option<Receipt>, ReadError> {
-        let Some(found) = index::receivable(&*self.rows, id)? else { return Ok(None) };
-        let Some(covered) = index::covered(&*self.rows)? else { return Ok(None) };
-        if found.executed.leaf >= covered.leaves {
-            return Ok(None);
-        }
-        let transaction = (!found.transaction.is_empty()).then_some(found.transaction);
-        let proof = Proof::of(&*self.rows, found.executed, transaction, covered.leaves)?;
-        let commit = CommitIndex::new(covered.checkpoint.statement.index);
-        let epoch = query::epoch_of(&*self.rows, commit)?;
-        let Some(epochs) = index::epoch_ends(&*self.rows, epoch)? else { return Ok(None) };
-        Ok(Some(Receipt { epochs, proof, checkpoint: covered.checkpoint }))
     }
 
     fn offenders(&self) -> Vec<Offender> {

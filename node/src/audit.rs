@@ -98,6 +98,12 @@ pub trait Observer {
 
     /// So many bytes of blocks were replayed so far.
     fn advanced(&mut self, bytes: u64);
+
+    /// What consensus had ordered of the commit that was just executed.
+    fn ordered(&mut self, _: &Commit, _: &Effects) {}
+
+    /// A checkpoint agreed with what was replayed.
+    fn certified(&mut self, _: &Checkpoint) {}
 }
 
 /// Nobody watches.
@@ -250,6 +256,7 @@ impl Audit {
                 Checked::Checkpoint(checkpoint, verdict) => {
                     self.chain.checkpoint(&checkpoint, verdict)?;
                     self.checkpoints += 1;
+                    observer.certified(&checkpoint);
                 }
                 Checked::Epoch(recorded) => {
                     let (last, covered) = (self.chain.last(), self.chain.covered());
@@ -295,6 +302,7 @@ impl Audit {
             self.balance()?;
         }
         observer.executed(&effects);
+        observer.ordered(commit, &effects);
         Ok(())
     }
 

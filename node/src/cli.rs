@@ -12,6 +12,7 @@ mod demo;
 mod dev;
 mod error;
 mod evidence;
+mod export;
 mod factor;
 mod find;
 mod footprint;
@@ -151,6 +152,9 @@ enum Command {
     /// Recompute a ledger from its blocks, as an auditor does
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Write a ledger for other programs: tables, product footprints, events
+    #[command(subcommand)]
+    Export(export::ExportCommand),
     /// Print shell completions, e.g. `kerbholz completions bash`
     Completions {
         /// Which shell
@@ -205,6 +209,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Report, CliError> {
     match command {
         Command::Demo(args) => demo::run(args, output).await,
         Command::Audit(command) => audit::run(command, output),
+        Command::Export(command) => export::run(command, output),
         Command::Dev(args) => dev::run(&context, args, output).await,
         Command::Init(args) => network::init(&context, args),
         Command::Node(args) => network::node(&context, args, output).await,

@@ -6,10 +6,11 @@ use kerbholz_client::committees::EpochEnd;
 use kerbholz_client::ledger::codec;
 use kerbholz_client::ledger::execute::{Effects, Event, Executed};
 use kerbholz_client::ledger::id::{Digest, TransactionId};
-use kerbholz_client::ledger::quantity::Epoch;
+use kerbholz_client::ledger::quantity::{CommitIndex, Epoch};
 use kerbholz_client::ledger::query;
 use kerbholz_client::ledger::receipt::Proof;
 use kerbholz_client::ledger::rows::{Read, ReadError, Write, committee_key};
+use kerbholz_client::receipt::Receipt;
 use kerbholz_consensus::Checkpoint;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -95,11 +96,7 @@ pub fn writes(
     const REMOVED_AT_ONCE: usize = 4;
     let mut writes = Vec::new();
     for executed in &effects.executed {
-        let transaction = transactions.get(&executed.id).map(|bytes| bytes.to_vec());
-        let row =
-            Receivable { executed: executed.clone(), transaction: transaction.unwrap_or_default() };
-        let key = key(RECEIVABLE, executed.id.as_bytes());
-        writes.push(Write::set(key, codec::encode(&row)));
+        writes.push(receivable_write(executed, transactions.get(&executed.id).copied()));
     }
     writes.extend(ended_write(effects));
     if !effects.events.is_empty() {
@@ -114,8 +111,16 @@ pub fn writes(
     Ok(writes)
 }
 
+/// The row of what a receipt needs of an entry of the log; of a deadline there are no bytes.
+pub fn receivable_write(executed: &Executed, transaction: Option<&[u8]>) -> Write {
+    let transaction = transaction.unwrap_or_default().to_vec();
+    let row = Receivable { executed: executed.clone(), transaction };
+    let key = key(RECEIVABLE, executed.id.as_bytes());
+    Write::set(key, codec::encode(&row))
+}
+
 /// Which vote ended the epoch, if the commit was its last.
-fn ended_write(effects: &Effects) -> Option<Write> {
+pub fn ended_write(effects: &Effects) -> Option<Write> {
     let next = effects.next_committee.as_ref()?;
     let row_key = committee_key(next.epoch);
     let decides = |done: &&Executed| done.writes.iter().any(|write| *write.key == row_key);
@@ -211,6 +216,24 @@ pub fn covered(rows: &dyn Read) -> Result<Option<Covered>, ReadError> {
 /// [`ReadError`] when the storage fails.
 pub fn receivable(rows: &dyn Read, id: TransactionId) -> Result<Option<Receivable>, ReadError> {
     read(rows, &key(RECEIVABLE, id.as_bytes()))
+}
+
+/// The receipt of a transaction, if the newest checkpoint covers it.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails.
+pub fn receipt(rows: &dyn Read, id: TransactionId) -> Result<Option<Receipt>, ReadError> {
+    let Some(found) = receivable(rows, id)? else { return Ok(None) };
+    let Some(covered) = covered(rows)? else { return Ok(None) };
+    if found.executed.leaf >= covered.leaves {
+        return Ok(None);
+    }
+    let transaction = (!found.transaction.is_empty()).then_some(found.transaction);
+    let proof = Proof::of(rows, found.executed, transaction, covered.leaves)?;
+    let commit = CommitIndex::new(covered.checkpoint.statement.index);
+    let epoch = query::epoch_of(rows, commit)?;
+    let Some(epochs) = epoch_ends(rows, epoch)? else { return Ok(None) };
+    Ok(Some(Receipt { epochs, proof, checkpoint: covered.checkpoint }))
 }
 
 /// Events of up to `commits` commits with events, from commit `from` on.

@@ -70,7 +70,7 @@ fn replay_ledger(args: ReplayArgs, output: &Output) -> Result<Report, CliError> 
     let genesis = read_genesis(&genesis)?;
     let mut watch = Watch::new(output.is_json());
     let replayed = tokio::task::block_in_place(|| replay(&data, &genesis, &mut watch));
-    watch.bar.finish_and_clear();
+    watch.finish();
     let report = replayed?.report;
     let against = match &against {
         None => None,
@@ -134,18 +134,30 @@ fn text(report: &audit::Report, against: Option<Agreement>) -> String {
 }
 
 /// A bar that shows how much was replayed.
-struct Watch {
+pub struct Watch {
     bar: ProgressBar,
     commits: u64,
 }
 
 impl Watch {
-    fn new(quiet: bool) -> Self {
+    /// One that shows, or one that does not.
+    pub fn new(quiet: bool) -> Self {
         let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
         if let Ok(style) = ProgressStyle::with_template("{spinner} replayed {msg}  {elapsed}") {
             bar.set_style(style);
         }
         Self { bar, commits: 0 }
+    }
+
+    /// Says what is done after the replay.
+    pub fn say(&self, what: &str) {
+        self.bar.set_message(format!("{} commits, {what}", self.commits));
+        self.bar.tick();
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
     }
 }
 

@@ -8,6 +8,7 @@ use kerbholz_client::receipt::ReceiptError;
 use kerbholz_node::audit::AuditError;
 use kerbholz_node::demo::{DemoError, Failure};
 use kerbholz_node::driver::DriverError;
+use kerbholz_node::export::ExportError;
 use kerbholz_node::files::FileError;
 use kerbholz_node::node::NodeError;
 use kerbholz_node::setup::SetupError;
@@ -84,6 +85,9 @@ pub enum CliError {
     /// An audit.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// An export.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// Anything else.
     #[error("{0}")]
     Other(String),
@@ -138,6 +142,8 @@ impl CliError {
             Self::Node(_) => FILE,
             Self::Demo(failure) => demo_exit_code(&failure.error),
             Self::Audit(error) => audit_exit_code(error),
+            Self::Export(ExportError::Unbalanced { .. }) => UNVERIFIED,
+            Self::Export(_) => FILE,
             Self::Setup(SetupError::NoPort { .. } | SetupError::InUse(_)) | Self::Other(_) => OTHER,
         }
     }

@@ -3,13 +3,12 @@
 
 use super::impact::substance;
 use super::sheet::FIELDS;
+use crate::export::{csv as records, time_text};
 use crate::measure::Ratio;
-use csv_core::{WriteResult, Writer};
 use kerbholz_ledger::factor::{DERIVED_DIMENSIONS, Factor};
 use kerbholz_ledger::footprint::{Dimension, GwpSet};
 use kerbholz_ledger::quantity::{Quantity, Timestamp, Unit};
 use serde::Serialize;
-use std::time::{Duration, SystemTime};
 
 /// A set as comma-separated values, with the columns that are needed.
 pub fn csv(name: &str, version: u32, factors: &[Factor]) -> String {
@@ -22,10 +21,10 @@ pub fn csv(name: &str, version: u32, factors: &[Factor]) -> String {
     let fields: Vec<&str> = FIELDS.iter().map(|(field, _)| *field).collect();
     let fields: Vec<&str> =
         fields.into_iter().filter(|field| value(field, factors.first()).is_some()).collect();
-    let mut table = Table::default();
+    let mut table = Vec::new();
     let named: Vec<String> = dimensions.iter().map(tag).collect();
     let header = ["set", "version"].into_iter().chain(fields.iter().copied());
-    table.row(header.chain(named.iter().map(String::as_str)));
+    records::line(header.chain(named.iter().map(String::as_str)), &mut table);
     for factor in factors {
         let (reference, impacts) = readable(factor, &dimensions);
         let mut cells = vec![name.to_owned(), version.to_string()];
@@ -34,9 +33,9 @@ pub fn csv(name: &str, version: u32, factors: &[Factor]) -> String {
             cells.push(if *field == "per" { reference.clone() } else { of_factor });
         }
         cells.extend(impacts);
-        table.row(cells.iter().map(String::as_str));
+        records::line(cells.iter().map(String::as_str), &mut table);
     }
-    table.text()
+    String::from_utf8_lossy(&table).into_owned()
 }
 
 /// What a factor has in a field; `None` for what the ledger does not keep as a field of its own.
@@ -183,39 +182,7 @@ const DECIMALS_MAX: usize = 20;
 
 /// The day of a moment, in UTC.
 fn date(time: Timestamp) -> String {
-    let moment = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(time.get()));
-    let text = moment.map(|moment| humantime::format_rfc3339_seconds(moment).to_string());
-    let text = text.unwrap_or_default();
-    text.split_once('T').map_or(text.clone(), |(day, _)| day.to_owned())
-}
-
-/// Rows of comma-separated values.
-#[derive(Default)]
-struct Table(Vec<u8>);
-
-impl Table {
-    fn row<'c>(&mut self, cells: impl Iterator<Item = &'c str>) {
-        let mut writer = Writer::new();
-        for (index, cell) in cells.enumerate() {
-            // Room for quotes, doubled quotes and the delimiter.
-            let mut output = vec![0; 2 * cell.len() + 8];
-            let mut at = 0;
-            let mut put = |result: (WriteResult, usize)| {
-                at += result.1;
-            };
-            if index > 0 {
-                put(writer.delimiter(&mut output));
-            }
-            let (_, _, written) = writer.field(cell.as_bytes(), &mut output[at..]);
-            at += written;
-            self.0.extend_from_slice(&output[..at]);
-        }
-        let mut end = [0; 8];
-        let (_, written) = writer.terminator(&mut end);
-        self.0.extend_from_slice(&end[..written]);
-    }
-
-    fn text(self) -> String {
-        String::from_utf8_lossy(&self.0).into_owned()
-    }
+    let mut text = time_text(time);
+    text.truncate("2026-11-20".len());
+    text
 }
