@@ -8,7 +8,7 @@ use alloc::{
     vec::Vec,
 };
 
-use super::Consensus;
+use super::{Consensus, PRESENT_ROUNDS};
 use crate::{
     block::Block,
     event::{Action, Now, Offence},
@@ -167,17 +167,23 @@ impl Consensus {
         let mut holders = self.fetcher.holders(&reference);
         holders.push(from);
         self.fetcher.forget(&reference);
+        let past = self.dag.highest_round().minus(PRESENT_ROUNDS);
         for parent in &missing {
             if self.suspended.contains(parent) {
-                self.hint_behind(*parent, author, now);
+                for holder in [author, from] {
+                    self.hint_behind(*parent, holder, now);
+                }
                 continue;
             }
             if self.catch_up.holds(parent) {
                 // It is accepted with its commit, or admitted when that is given up.
                 continue;
             }
-            if solicited {
-                self.fetcher.want_behind(*parent, &holders, parent.author == author, now);
+            // What is of the past was kept back, and does not come by itself any more.
+            let is_past = parent.round < past;
+            if solicited || is_past {
+                let chain = parent.author == author || is_past;
+                self.fetcher.want_behind(*parent, &holders, chain, now);
             } else {
                 self.fetcher.want(*parent, [author, from, parent.author], now);
             }
@@ -196,8 +202,8 @@ impl Consensus {
         }
     }
 
-    /// Whoever builds on a block has everything behind it: what that waits for can be asked there,
-    /// too, and not only of a liar who keeps us waiting.
+    /// Whoever builds on a block or sends what does has everything behind it: what that waits for can
+    /// be asked there, too, and not only of a liar who keeps us waiting.
     fn hint_behind(&mut self, waiting: BlockRef, holder: AuthorityIndex, now: Instant) {
         let (mut open, mut seen) = (vec![waiting], BTreeSet::from([waiting]));
         let mut left = HINTED_MAX;

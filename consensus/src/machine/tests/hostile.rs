@@ -1,7 +1,7 @@
 //! What a hostile authority can make others keep (§8.4).
 
 use super::*;
-use crate::{BlockDigest, Draft};
+use crate::{BlockDigest, Draft, testing::greet};
 
 /// A block of authority 1 on parents that nobody has, one of endlessly many.
 fn fabricated(committee: &Committee, round: u64, number: u64) -> Block {
@@ -53,6 +53,56 @@ fn memory_is_flat_whatever_one_authority_sends() {
     let reports: Vec<Round> = reports.collect();
     let distinct: BTreeSet<Round> = reports.iter().copied().collect();
     assert!(!reports.is_empty() && reports.len() == distinct.len(), "one report per round");
+}
+
+/// A liar shows each of us other parts of its chain. Who sends one of its blocks has everything behind
+/// it, also what was asked of everybody in vain before.
+#[test]
+fn who_sends_a_block_is_asked_for_what_lies_behind_it() {
+    let committee = committee(4);
+    let mut node = machine(0);
+    greet(&mut node, NOW);
+    let first = first_round(&committee);
+    first[1..].iter().for_each(|block| drop(node.handle(NOW, received(block.author().0, block))));
+    let others = first[2..].iter().map(Block::reference);
+    let mut chain = vec![first[1].clone()];
+    for round in 2..6 {
+        let previous = chain.last().unwrap().reference();
+        let below = others.clone().map(|it| BlockRef { round: Round(round - 1), ..it });
+        let parents: Vec<BlockRef> = [previous].into_iter().chain(below).collect();
+        chain.push(block(&committee, 1, round, &parents, &[]));
+    }
+    let (missing, shown) = (chain[1].reference(), &chain[2]);
+    let asked = |actions: &[Action], from: u16, reference: BlockRef| {
+        actions.iter().any(|action| {
+            matches!(action, Action::Fetch { from: peer, references, .. }
+                if peer.0 == from && references.contains(&reference))
+        })
+    };
+    // Whoever is asked has nothing, until 2 is asked for this block.
+    let (mut now, between) = (NOW, chain[3].reference());
+    let mut ask_until_two_is_asked = |node: &mut Consensus| {
+        for _ in 0..40 {
+            now.monotonic = node.timers[Timer::Fetch as usize].unwrap();
+            let actions = node.handle(now, Event::Timer(Timer::Fetch));
+            if asked(&actions, 2, between) {
+                break;
+            }
+            for action in actions {
+                if let Action::Fetch { from, .. } = action {
+                    node.handle(now, Event::FetchAnswered { from, blocks: Vec::new() });
+                }
+            }
+        }
+        now
+    };
+    node.handle(NOW, received(1, shown));
+    let now = ask_until_two_is_asked(&mut node);
+    node.handle(now, received(2, &chain[4]));
+    let now = ask_until_two_is_asked(&mut node);
+    let answer = Event::FetchAnswered { from: AuthorityIndex(2), blocks: vec![chain[3].clone()] };
+    let actions = node.handle(now, answer);
+    assert!(asked(&actions, 2, missing), "{actions:?}");
 }
 
 /// Of an author known to make two blocks a round only what others build on is taken.
