@@ -22,6 +22,16 @@ pub enum Standing {
     Proxy,
 }
 
+impl Standing {
+    /// The tier that a use of such a factor books as: the activity's, or default.
+    pub const fn tier(self, activity: EvidenceTier) -> EvidenceTier {
+        match self {
+            Self::Verified | Self::Quoted => activity,
+            Self::Unverified | Self::Proxy => EvidenceTier::Default,
+        }
+    }
+}
+
 /// Data-quality ratings, 1 (best) to 5; 0 where there is none. What is not rated is not rated well:
 /// the average rating of everything that it goes into is not declared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,10 +141,7 @@ impl Factor {
 
     /// The tier that a use of this factor books as: the activity's, or default.
     pub const fn tier(&self, activity: EvidenceTier) -> EvidenceTier {
-        match self.standing {
-            Standing::Verified | Standing::Quoted => activity,
-            Standing::Unverified | Standing::Proxy => EvidenceTier::Default,
-        }
+        self.standing.tier(activity)
     }
 }
 

@@ -6,7 +6,7 @@
 
 mod rounding;
 
-pub(crate) use rounding::{mul_div_floor, mul_div_half_even};
+pub(crate) use rounding::{in_proportion, mul_div_floor, mul_div_half_even};
 
 use alloc::vec::Vec;
 use rounding::largest_remainder;
@@ -245,6 +245,11 @@ impl Footprint {
     /// Sets a component.
     pub const fn set(&mut self, dimension: Dimension, value: i128) {
         self.values[dimension as usize] = value;
+    }
+
+    /// Nothing, with the sets of this footprint.
+    pub const fn emptied(&self) -> Self {
+        Self { values: [0; DIMENSIONS], undeclared: self.undeclared, gwp_sets: self.gwp_sets }
     }
 
     /// Whether every component is zero.

@@ -13,6 +13,7 @@ pub mod bytes;
 pub mod codec;
 pub mod committee;
 pub mod execute;
+pub mod explain;
 pub mod factor;
 pub mod footprint;
 pub mod genesis;

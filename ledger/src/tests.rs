@@ -4,6 +4,7 @@
 
 mod arithmetic;
 mod codec;
+mod explaining;
 mod golden;
 mod governance;
 mod log;

@@ -132,7 +132,7 @@ enum Command {
     /// Declare, list, hand over and book out lots
     #[command(subcommand)]
     Lot(lot::LotCommand),
-    /// Show the footprint of a lot or an order
+    /// Show the footprint of a lot or an order, and explain it
     Footprint(footprint::FootprintArgs),
     /// Correct what a source booked, countersign corrections, and list them
     #[command(subcommand)]
@@ -222,7 +222,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Report, CliError> {
         Command::Money(command) => money::run(&context, command).await,
         Command::Order(command) => order::run(&context, *command, output).await,
         Command::Lot(command) => lot::run(&context, command).await,
-        Command::Footprint(args) => footprint::run(&context, args).await,
+        Command::Footprint(args) => footprint::run(&context, args, output).await,
         Command::Restatement(command) => restatement::run(&context, *command).await,
         Command::Limit(command) => limit::run(&context, command).await,
         Command::Receipt(command) => receipt::run(&context, command).await,

@@ -10,6 +10,7 @@ pub mod config;
 pub mod demo;
 pub mod driver;
 pub mod executor;
+pub mod explain;
 pub mod export;
 pub mod factors;
 pub mod fetch;

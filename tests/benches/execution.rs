@@ -3,13 +3,15 @@
 //!
 //! `cargo bench -p tests --bench execution` prints both times for one whole order: five transactions,
 //! from placed to settled, with two inputs, a product and a waste lot; then both for a completion with
-//! three inputs, two activities and two outputs, and their ratio; and the longest of the commits that
-//! work off the restatement of a source with 100,000 lots downstream.
+//! three inputs, two activities and two outputs, and their ratio; the longest of the commits that
+//! work off the restatement of a source with 100,000 lots downstream; and what it takes to explain
+//! a lot with 10,000 lots upstream.
 #![expect(clippy::unwrap_used, reason = "a benchmark ends where something is missing")]
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use kerbholz_client::ledger::execute::{self, Commit, Item, execute};
+use kerbholz_client::ledger::explain::{View, explain};
 use kerbholz_client::ledger::factor::{Factor, FactorRef, Impact, Quality, Standing};
 use kerbholz_client::ledger::footprint::{Dimension, DimensionSet, GwpSet};
 use kerbholz_client::ledger::genesis::{
@@ -29,7 +31,9 @@ use kerbholz_client::ledger::restatement::{Correction, Restatement, Source};
 use kerbholz_client::ledger::transaction::{
     Envelope, OPERATIONS_MAX, TRANSACTION_VERSION, Transaction, UnverifiedTransaction,
 };
-use kerbholz_client::ledger::transformation::Activity;
+use kerbholz_client::ledger::transformation::{
+    Activity, AllocationRule, Output, OutputRole, Transformation,
+};
 use kerbholz_client::order::{Order, Work, grams, pieces, watt_hours};
 use kerbholz_client::session::now;
 use std::time::{Duration, Instant};
@@ -297,6 +301,58 @@ fn restatement(_: &mut Criterion) {
     println!("restatement with {LOTS} lots downstream: {commits} commits, the longest {longest:?}");
 }
 
+/// A lot is explained that 5,000 steps of work made, each of the one before, of a lot of powder and
+/// with an activity.
+fn explaining(_: &mut Criterion) {
+    const STEPS: usize = 5_000;
+    let (mut world, _) = World::new();
+    let mut lot = world.declare("powder", grams(1));
+    let set = FactorSetId::of(id("agency"), "set", 1);
+    for _ in 0..STEPS {
+        let powder = world.declare("powder", grams(1));
+        let factor = FactorRef { set, code: "energy".into() };
+        let amount = watt_hours(1);
+        let activity = Activity { name: "melting".into(), factor, amount, evidence: None };
+        let whole = |lot| Portion { lot, quantity: grams(1) };
+        let output = |role, weight| Output {
+            product: "powder".into(),
+            quantity: grams(1),
+            mass: Milligrams::new(1_000),
+            role,
+            weight,
+        };
+        let made = world.apply(
+            "printer",
+            vec![Operation::Transform(Transformation {
+                inputs: vec![whole(lot), whole(powder)],
+                activities: vec![activity],
+                outputs: vec![output(OutputRole::Product, 2), output(OutputRole::ByProduct, 1)],
+                allocation: AllocationRule::Physical,
+                exempted_ppm: 0,
+                mass_tolerance_ppm: 0,
+                from: world.time,
+                to: world.time,
+                evidence: None,
+            })],
+        );
+        lot = LotId::of(made.id(), 0, 0);
+    }
+    let transaction = world.sign("printer", vec![]);
+    let transaction = UnverifiedTransaction::decode(&transaction.bytes()).unwrap();
+    let checking = shortest(50, || drop(transaction.clone().verify().unwrap()));
+    let whole = explain(&world.state, lot, View::AsRestated, usize::MAX).unwrap().unwrap();
+    let (upstream, entries) = (whole.opened - 1, whole.entries().len());
+    let taken = shortest(20, || {
+        let whole = explain(&world.state, lot, View::AsRestated, usize::MAX).unwrap().unwrap();
+        assert_eq!(whole.entries().len(), entries);
+    });
+    println!(
+        "explaining a lot with {upstream} lots upstream, {entries} entries: {taken:?}; a signature: \
+         {checking:?}; ratio {:.0}",
+        taken.as_secs_f64() / checking.as_secs_f64()
+    );
+}
+
 fn whole_orders(criterion: &mut Criterion) {
     let (mut world, lots) = World::new();
     let transactions: Vec<Transaction> = (0..ORDERS).flat_map(|_| world.order(lots)).collect();
@@ -325,5 +381,5 @@ fn whole_orders(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, completions, restatement, whole_orders);
+criterion_group!(benches, completions, restatement, explaining, whole_orders);
 criterion_main!(benches);

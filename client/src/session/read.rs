@@ -58,19 +58,28 @@ impl Session {
         &self,
         keys: Vec<Vec<u8>>,
     ) -> Result<Vec<Option<T>>, ClientError> {
-        let mut rows = Vec::with_capacity(keys.len());
-        while let Some(rest) = keys.get(rows.len()..).filter(|rest| !rest.is_empty()) {
+        let values = self.values(&keys).await?.into_iter();
+        let decoded = values.map(|value| value.map(|bytes| codec::decode_trusted(&bytes)));
+        let decoded = decoded.map(|row| row.transpose().map_err(|_| ClientError::BadAnswer));
+        decoded.collect()
+    }
+
+    /// The bytes of the rows of several keys, in the order of the keys.
+    ///
+    /// # Errors
+    /// [`ClientError::Connection`] and [`ClientError::Refused`].
+    pub async fn values(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, ClientError> {
+        let mut values = Vec::with_capacity(keys.len());
+        while let Some(rest) = keys.get(values.len()..).filter(|rest| !rest.is_empty()) {
             let asked = rest.get(..KEYS_MAX).unwrap_or(rest);
-            let values = match self.call(Request::Get { keys: asked.to_vec() }).await? {
-                Answer::Rows(values) if (1..=asked.len()).contains(&values.len()) => values,
+            match self.call(Request::Get { keys: asked.to_vec() }).await? {
+                Answer::Rows(some) if (1..=asked.len()).contains(&some.len()) => {
+                    values.extend(some)
+                }
                 other => return Err(unexpected(other)),
-            };
-            for value in values {
-                let row = value.map(|bytes| codec::decode_trusted(&bytes)).transpose();
-                rows.push(row.map_err(|_| ClientError::BadAnswer)?);
             }
         }
-        Ok(rows)
+        Ok(values)
     }
 
     /// Up to `limit` rows whose key starts with `prefix` and is not below `from`, ascending.

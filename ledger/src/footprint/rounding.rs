@@ -6,16 +6,16 @@ use ethnum::I256;
 
 /// Shares of a value by weights that add up to `total`: the floor of each, and what is left over to
 /// the largest remainders, ties by order.
-pub(super) fn largest_remainder(
+pub(super) fn largest_remainder<W: Copy + Into<u128>>(
     value: i128,
-    weights: &[u64],
+    weights: &[W],
     total: u128,
 ) -> Result<Vec<i128>, Overflow> {
     let mut shares = Vec::with_capacity(weights.len());
     let mut remainders = Vec::with_capacity(weights.len());
     let mut rest = value;
     for (index, weight) in weights.iter().enumerate() {
-        let (share, remainder) = floor_share(value, *weight, total)?;
+        let (share, remainder) = floor_share(value, (*weight).into(), total)?;
         // Exact however far it wraps on the way: what is left in the end is small.
         rest = rest.wrapping_sub(share);
         shares.push(share);
@@ -33,17 +33,41 @@ pub(super) fn largest_remainder(
 }
 
 /// `value * weight / total`, rounded down, and the remainder.
-fn floor_share(value: i128, weight: u64, total: u128) -> Result<(i128, u128), Overflow> {
-    if let (Some(product), Ok(total)) =
-        (value.checked_mul(i128::from(weight)), u64::try_from(total))
-    {
-        let (share, remainder) = floor_div(product, total);
-        return Ok((share, u128::from(remainder)));
+fn floor_share(value: i128, weight: u128, total: u128) -> Result<(i128, u128), Overflow> {
+    let narrow = i128::try_from(weight).ok().and_then(|weight| value.checked_mul(weight));
+    match (narrow, u64::try_from(total), i128::try_from(total)) {
+        (Some(product), Ok(total), _) => {
+            let (share, remainder) = floor_div(product, total);
+            return Ok((share, u128::from(remainder)));
+        }
+        (Some(product), _, Ok(total)) => {
+            let remainder = product.rem_euclid(total).unsigned_abs();
+            return Ok((product.div_euclid(total), remainder));
+        }
+        _ => {}
     }
     let product = I256::from(value) * I256::from(weight);
     let total = I256::from(total);
     let remainder = u128::try_from(product.rem_euclid(total)).map_err(|_| Overflow)?;
     Ok((to_i128(product.div_euclid(total))?, remainder))
+}
+
+/// Shares of a value in proportion to what `parts` carry, adding up to the value: `None` where the
+/// parts say nothing of it, because they add up to nothing or are of both signs.
+pub(crate) fn in_proportion(value: i128, parts: &[i128]) -> Option<Vec<i128>> {
+    let negative = parts.iter().any(|part| *part < 0);
+    if negative && parts.iter().any(|part| *part > 0) {
+        return None;
+    }
+    let weights: Vec<u128> = parts.iter().map(|part| part.unsigned_abs()).collect();
+    let total = weights.iter().try_fold(0_u128, |sum, weight| sum.checked_add(*weight))?;
+    if total == 0 {
+        return None;
+    }
+    if value.unsigned_abs() == total && (value < 0) == negative {
+        return Some(parts.to_vec());
+    }
+    largest_remainder(value, &weights, total).ok()
 }
 
 fn to_i128(value: I256) -> Result<i128, Overflow> {

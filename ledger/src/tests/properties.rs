@@ -33,7 +33,7 @@ pub struct Try {
     pub amount: u32,
 }
 
-fn tries(length: usize) -> impl Strategy<Value = Vec<Try>> {
+pub fn tries(length: usize) -> impl Strategy<Value = Vec<Try>> {
     let one = (any::<u8>(), any::<u8>(), any::<[u8; 2]>(), any::<u8>(), any::<u16>(), 0..5000_u32)
         .prop_map(|(verb, who, lots, order, share, amount)| Try {
             verb,
@@ -303,7 +303,7 @@ impl History {
     }
 
     /// Tries something in a commit of its own.
-    fn go(&mut self, one: &Try) {
+    pub fn go(&mut self, one: &Try) {
         let Some(transaction) = self.sign(one) else { return };
         let before = rows_without(&self.world.state, BOOKKEEPING);
         let commit = self.world.next(std::vec![Item::Transaction(transaction.clone())]);

@@ -7,10 +7,10 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use kerbholz_client::network::{committee, read_genesis};
 use kerbholz_ledger::execute::Effects;
-use kerbholz_node::audit::{self, Agreement, AuditError, Observer, compare, replay};
+use kerbholz_node::audit::{self, Agreement, AuditError, Observer, Replay, compare, replay};
 use kerbholz_node::demo::units;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const AFTER_REPLAY: &str = "\
 Example:
@@ -67,11 +67,8 @@ pub fn run(command: AuditCommand, output: &Output) -> Result<Report, CliError> {
 
 fn replay_ledger(args: ReplayArgs, output: &Output) -> Result<Report, CliError> {
     let ReplayArgs { data, genesis, against } = args;
+    let report = replayed(&data, &genesis, output)?.report;
     let genesis = read_genesis(&genesis)?;
-    let mut watch = Watch::new(output.is_json());
-    let replayed = tokio::task::block_in_place(|| replay(&data, &genesis, &mut watch));
-    watch.finish();
-    let report = replayed?.report;
     let against = match &against {
         None => None,
         Some(other) => {
@@ -88,6 +85,15 @@ fn replay_ledger(args: ReplayArgs, output: &Output) -> Result<Report, CliError> 
         output.text(&text(&report, against))?;
     }
     Ok(Report::nothing())
+}
+
+/// Replays a copy, and shows how far it is.
+pub fn replayed(data: &Path, genesis: &Path, output: &Output) -> Result<Replay, CliError> {
+    let genesis = read_genesis(genesis)?;
+    let mut watch = Watch::new(output.is_json());
+    let replayed = tokio::task::block_in_place(|| replay(data, &genesis, &mut watch));
+    watch.finish();
+    Ok(replayed?)
 }
 
 fn text(report: &audit::Report, against: Option<Agreement>) -> String {

@@ -2,6 +2,8 @@
 
 use kerbholz_client::ClientError;
 use kerbholz_client::evidence::AccusationError;
+use kerbholz_client::ledger::balance::BalanceError;
+use kerbholz_client::ledger::rows::ReadError;
 use kerbholz_client::network::NetworkFileError;
 use kerbholz_client::protocol::Refusal;
 use kerbholz_client::receipt::ReceiptError;
@@ -88,6 +90,12 @@ pub enum CliError {
     /// An export.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// Rows that were fetched or replayed.
+    #[error(transparent)]
+    State(#[from] ReadError),
+    /// Books that do not balance.
+    #[error("the books do not balance: {0}")]
+    Balance(#[from] BalanceError),
     /// Anything else.
     #[error("{0}")]
     Other(String),
@@ -128,7 +136,8 @@ impl CliError {
                 | SetupError::Ports { .. },
             ) => USAGE,
             Self::Client(error) => client_exit_code(error),
-            Self::Receipt(_) | Self::Evidence(_) => UNVERIFIED,
+            Self::Receipt(_) | Self::Evidence(_) | Self::Balance(_) => UNVERIFIED,
+            Self::State(_) => OTHER,
             Self::File(_) | Self::NoKey { .. } | Self::NoAuthority { .. } => FILE,
             Self::Network(_) | Self::Factors(_) | Self::Scenario(_) => FILE,
             Self::Setup(SetupError::File(_) | SetupError::Storage(_)) => FILE,

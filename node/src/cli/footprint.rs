@@ -1,45 +1,75 @@
-//! `kerbholz footprint`: what a lot or an order cost, in every dimension.
+//! `kerbholz footprint`: what a lot or an order cost, in every dimension; where it comes from, and
+//! what it comes to in the books.
+
+mod books;
+mod explain;
+pub mod restated;
+mod tree;
 
 use super::amount::Share;
 use super::context::Context;
 use super::error::CliError;
 use super::find::{self, Members};
-use super::output::{Report, table};
+use super::output::{Output, Report, table};
 use super::view;
-use clap::Args;
+use clap::{Args, Subcommand};
 use kerbholz_client::ClientError;
 use kerbholz_client::ledger::factor::DERIVED_DIMENSIONS;
 use kerbholz_client::ledger::footprint::{Dimension, Footprint};
+use kerbholz_client::ledger::quantity::Quantity;
 use kerbholz_client::ledger::rows::MemberKind;
 use serde_json::json;
 
 /// Of what.
 #[derive(Args)]
 #[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     after_help = "Examples:\n  kerbholz footprint latest\n  kerbholz footprint bracket --as press"
 )]
 pub struct FootprintArgs {
+    #[command(subcommand)]
+    command: Option<FootprintCommand>,
     /// An order or a lot: its id or the beginning of one, `latest`, or a product
-    what: String,
+    #[arg(required = true)]
+    what: Option<String>,
     /// Whose lots a product's name refers to, or whose latest order
     #[arg(long = "as", value_name = "MEMBER")]
     owner: Option<String>,
 }
 
+/// What more there is to know.
+#[derive(Subcommand)]
+pub enum FootprintCommand {
+    /// Show where a lot's footprint comes from, down to readings and factors, largest first
+    Explain(explain::ExplainArgs),
+}
+
 /// Shows it.
-pub async fn run(context: &Context, args: FootprintArgs) -> Result<Report, CliError> {
+pub async fn run(
+    context: &Context,
+    args: FootprintArgs,
+    output: &Output,
+) -> Result<Report, CliError> {
+    match args.command {
+        Some(FootprintCommand::Explain(args)) => explain::run(context, args, output).await,
+        None => show(context, args.what.unwrap_or_default(), args.owner).await,
+    }
+}
+
+async fn show(context: &Context, what: String, owner: Option<String>) -> Result<Report, CliError> {
     let session = context.reader()?;
-    let owner = match &args.owner {
+    let owner = match &owner {
         None => None,
         Some(name) => {
             let kinds = [MemberKind::Machine, MemberKind::Organisation];
             Some(Members::load(&session).await?.find(name, &kinds)?.0)
         }
     };
-    let order = match find::order(&session, owner, &args.what).await {
+    let order = match find::order(&session, owner, &what).await {
         Ok(found) => Some(found),
         // It may be a lot: what is wrong is said when it is none either.
-        Err(CliError::Usage(reason)) if args.what == "latest" => {
+        Err(CliError::Usage(reason)) if what == "latest" => {
             return Err(CliError::Usage(reason));
         }
         Err(CliError::Usage(_) | CliError::Client(ClientError::Unknown(_))) => None,
@@ -51,15 +81,38 @@ pub async fn run(context: &Context, args: FootprintArgs) -> Result<Report, CliEr
             CliError::Usage(format!("order {} is {state}: nothing was made yet", id.short()))
         })?;
         let title = format!("Footprint of order {}: {}", id.short(), order.terms.product);
-        let json = json!({ "order": id, "footprint": view::footprint(&completed.footprint) });
-        return Ok(Report::new(format!("{title}\n\n{}", text(&completed.footprint)), json));
+        let both = restated::order(&session, &completed).await?;
+        let json = json!({
+            "order": id, "footprint": view::footprint(&completed.footprint),
+            "restated": restated::json(both.as_ref()),
+        });
+        let mut text = format!("{title}\n\n{}", text(&completed.footprint));
+        if let Some(both) = &both {
+            let both = restated::text(both);
+            text.push_str(&format!(
+                "\n\nRestated since: above is what was booked, and paid by. What differs:\n\n{both}"
+            ));
+        }
+        return Ok(Report::new(text, json));
     }
-    let share = Share { lot: args.what, amount: None };
+    let share = Share { lot: what, amount: None };
     let (id, lot) = find::lot(&session, owner, None, &share).await?;
     let (left, product) = (view::quantity(lot.quantity), &lot.product);
     let title = format!("Footprint of lot {}: {left} {product}", id.short());
-    let json = json!({ "lot": id, "footprint": view::footprint(&lot.footprint) });
-    Ok(Report::new(format!("{title}\n\n{}", text(&lot.footprint)), json))
+    let both = restated::lot(&session, id, &lot).await?;
+    let json = json!({
+        "lot": id, "footprint": view::footprint(&lot.footprint),
+        "restated": restated::json(both.as_ref()),
+    });
+    let mut text = format!("{title}\n\n{}", text(&lot.footprint));
+    if let Some(both) = &both {
+        let whole = view::quantity(Quantity::new(lot.original, lot.quantity.unit));
+        let both = restated::text(both);
+        text.push_str(&format!(
+            "\n\nRestated. Of the whole lot ({whole}), what differs:\n\n{both}"
+        ));
+    }
+    Ok(Report::new(text, json))
 }
 
 /// A footprint for people: all dimensions, then how well climate is known.

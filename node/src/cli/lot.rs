@@ -4,6 +4,7 @@ use super::amount::{self, Share};
 use super::context::Context;
 use super::error::CliError;
 use super::find::{self, Members};
+use super::footprint::restated;
 use super::output::{Report, table};
 use super::view;
 use clap::{Args, Subcommand, ValueEnum};
@@ -234,7 +235,14 @@ async fn show(context: &Context, lot: String, owner: Option<&str>) -> Result<Rep
     if let Some(order) = row.held_for {
         lines.push(format!("held for  {order}"));
     }
-    Ok(Report::new(lines.join("\n"), view::lot(id, &row)))
+    let both = restated::lot(&session, id, &row).await?;
+    if let Some(both) = &both {
+        let (booked, restated) = (view::climate(&both.as_booked), view::climate(&both.as_restated));
+        lines.push(format!("restated  the whole lot: {booked} as booked, {restated} as restated"));
+    }
+    let mut json = view::lot(id, &row);
+    json["restated"] = restated::json(both.as_ref());
+    Ok(Report::new(lines.join("\n"), json))
 }
 
 async fn transfer(context: &Context, lot: &Share, to: &str, by: &str) -> Result<Report, CliError> {

@@ -1,6 +1,6 @@
 //! How amounts and rows are shown: readable for people, exact for programs.
 
-use super::amount;
+use super::amount as written;
 use super::find::Members;
 use kerbholz_client::ledger::footprint::{Dimension, Footprint, GwpSet};
 use kerbholz_client::ledger::id::{LotId, MemberId, OrderId};
@@ -69,6 +69,12 @@ fn scaled(value: i128, scale: Scale) -> String {
 /// A quantity for people.
 pub fn quantity(quantity: Quantity) -> String {
     scaled(i128::from(quantity.amount), scale(quantity.unit))
+}
+
+/// An amount of a unit by its symbol, for people.
+pub fn amount(amount: u64, symbol: &str) -> String {
+    let unit = Unit::ALL.iter().find(|unit| unit.symbol() == symbol);
+    unit.map_or_else(|| format!("{amount} {symbol}"), |unit| quantity(Quantity::new(amount, *unit)))
 }
 
 /// A quantity for programs.
@@ -209,10 +215,10 @@ pub fn order_text(id: OrderId, row: &OrderRow, members: &Members) -> String {
         format!("service    {}", terms.service),
         format!("buyer      {}", members.name(row.buyer)),
         format!("provider   {}", members.name(terms.provider)),
-        format!("price      {}", amount::money(terms.price.get(), currency)),
+        format!("price      {}", written::money(terms.price.get(), currency)),
     ];
     if let Some(paid) = row.paid {
-        lines.push(format!("paid       {}", amount::money(paid.get(), currency)));
+        lines.push(format!("paid       {}", written::money(paid.get(), currency)));
     }
     if let Some(deadline) = row.deadline {
         lines.push(format!("deadline   {}", time(deadline)));

@@ -10,21 +10,26 @@ const CHARTS_MARK: &str = "/*CHARTS*/";
 
 /// The page of these findings, given as JSON.
 pub fn page(findings: &str) -> String {
+    filled(PAGE, findings)
+}
+
+/// A page with its marks replaced: by JSON for its script, and by the chart library.
+pub(crate) fn filled(page: &str, findings: &str) -> String {
     // Inside a script element only `</` and `<!--` could end or change it.
     let findings = findings.replace('<', "\\u003c");
-    let mut page = String::with_capacity(PAGE.len() + CHARTS.len() + findings.len());
-    for (index, part) in PAGE.split(FINDINGS_MARK).enumerate() {
+    let mut filled = String::with_capacity(page.len() + CHARTS.len() + findings.len());
+    for (index, part) in page.split(FINDINGS_MARK).enumerate() {
         if index > 0 {
-            page.push_str(&findings);
+            filled.push_str(&findings);
         }
         for (index, part) in part.split(CHARTS_MARK).enumerate() {
             if index > 0 {
-                page.push_str(CHARTS);
+                filled.push_str(CHARTS);
             }
-            page.push_str(part);
+            filled.push_str(part);
         }
     }
-    page
+    filled
 }
 
 #[cfg(test)]

@@ -1,0 +1,223 @@
+//! Where a command reads the books: from the network, or from a copy of an authority's data.
+
+use super::super::audit::replayed;
+use super::super::context::Context;
+use super::super::error::CliError;
+use super::super::find::{self, Members};
+use super::super::output::Output;
+use clap::Args;
+use kerbholz_client::Session;
+use kerbholz_client::ledger::factor::FactorRef;
+use kerbholz_client::ledger::id::{LotId, MemberId, TransformationId};
+use kerbholz_client::ledger::memory::Memory;
+use kerbholz_client::ledger::rows::{
+    LotRow, MemberKind, MemberRow, Origin, Table, TransformationRow, Write, booked_key, key,
+};
+use kerbholz_client::ledger::{codec, query};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// Whether the network is asked, or a copy read.
+#[derive(Args)]
+pub struct CopyArgs {
+    /// Read no network: replay this copy of an authority's data directory
+    #[arg(long, value_name = "DIR", requires = "genesis")]
+    pub data: Option<PathBuf>,
+    /// The genesis file of the network that the copy is from
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub genesis: Option<PathBuf>,
+}
+
+impl CopyArgs {
+    /// The state that the copy replays to, if there is one.
+    pub fn replay(&self, output: &Output) -> Result<Option<Memory>, CliError> {
+        match (&self.data, &self.genesis) {
+            (Some(data), Some(genesis)) => Ok(Some(replayed(data, genesis, output)?.state)),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// A lot in a state: by its id or the beginning of one, or by its product.
+pub fn lot_in(state: &Memory, owner: Option<&str>, text: &str) -> Result<LotId, CliError> {
+    let table = Table::Lot as u8;
+    let lower = text.to_ascii_lowercase();
+    let lots = state.rows().filter(|(key, _)| key.first() == Some(&table));
+    let mut named: Option<(u64, LotId)> = None;
+    let mut begun = Vec::new();
+    for (key, value) in lots {
+        let Some(id) = key.get(1..).and_then(|id| <[u8; 32]>::try_from(id).ok()) else { continue };
+        let id = LotId::new(id);
+        if lower.len() >= 6 && id.to_string().starts_with(&lower) {
+            begun.push(id);
+        }
+        let row: LotRow = decoded(value)?;
+        if row.product != text {
+            continue;
+        }
+        let by = query::member(state, row.owner)?;
+        let fits = owner.is_none_or(|owner| by.is_some_and(|row| row.name == owner));
+        if fits && named.is_none_or(|(sequence, _)| row.sequence < sequence) {
+            named = Some((row.sequence, id));
+        }
+    }
+    match (named, begun.as_slice()) {
+        (Some((_, id)), _) => Ok(id),
+        (None, [id]) => Ok(*id),
+        (None, []) => Err(CliError::no_such("lot", text, "kerbholz lot list")),
+        (None, _) => Err(CliError::Usage(format!("{text:?} begins several ids: give more digits"))),
+    }
+}
+
+fn decoded<T: DeserializeOwned>(value: &[u8]) -> Result<T, CliError> {
+    codec::decode_trusted(value)
+        .map_err(|_| CliError::Client(kerbholz_client::ClientError::BadAnswer))
+}
+
+/// The rows that explain a lot, fetched step by step from the lot upstream; each once.
+pub async fn upstream(session: &Session, lot: LotId, lots_max: usize) -> Result<Memory, CliError> {
+    let mut fetched = Fetched { session, state: Memory::default(), known: BTreeSet::new() };
+    fetched.get::<()>(vec![key(Table::Whole, &[lot.as_bytes()])], false).await?;
+    let mut lots = vec![lot];
+    let mut found = 0;
+    while !lots.is_empty() {
+        found += lots.len();
+        if found > lots_max {
+            return Err(CliError::Usage(format!(
+                "more than {lots_max} lots are upstream of it: raise --lots, or explain a lot further up"
+            )));
+        }
+        let made_by = fetched.lots(&lots).await?;
+        lots = fetched.transformations(made_by).await?;
+    }
+    fetched.names().await?;
+    Ok(fetched.state)
+}
+
+/// What was fetched so far.
+struct Fetched<'a> {
+    session: &'a Session,
+    state: Memory,
+    known: BTreeSet<Vec<u8>>,
+}
+
+/// What lots come from: parts from lots, products from transformations.
+struct Origins {
+    lots: Vec<LotId>,
+    transformations: Vec<TransformationId>,
+}
+
+impl Fetched<'_> {
+    /// Fetches rows that are not there yet, and decodes them where that is asked for.
+    async fn get<T: DeserializeOwned>(
+        &mut self,
+        mut keys: Vec<Vec<u8>>,
+        decode: bool,
+    ) -> Result<Vec<T>, CliError> {
+        keys.retain(|key| self.known.insert(key.clone()));
+        let values = self.session.values(&keys).await?;
+        let mut rows = Vec::new();
+        for (key, value) in keys.into_iter().zip(values) {
+            let Some(value) = value else { continue };
+            if decode {
+                rows.push(decoded(&value)?);
+            }
+            self.state.apply(&[Write { key, value: Some(value) }]);
+        }
+        Ok(rows)
+    }
+
+    async fn lots(&mut self, lots: &[LotId]) -> Result<Origins, CliError> {
+        let keys: Vec<Vec<u8>> =
+            lots.iter().map(|lot| key(Table::Lot, &[lot.as_bytes()])).collect();
+        self.get::<()>(keys.iter().map(|key| booked_key(key)).collect(), false).await?;
+        let rows: Vec<LotRow> = self.get(keys, true).await?;
+        let mut from = Origins { lots: Vec::new(), transformations: Vec::new() };
+        let (mut members, mut factors) = (Vec::new(), Vec::new());
+        for row in rows {
+            members.push(row.owner);
+            match row.origin {
+                Origin::Part { lot } => from.lots.push(lot),
+                Origin::Made { transformation, .. } => from.transformations.push(transformation),
+                Origin::Reading { factor, .. } | Origin::Declared { factor: Some(factor), .. } => {
+                    factors.push(factor);
+                }
+                Origin::Declared { factor: None, .. } => {}
+            }
+        }
+        // A supplier's own figures say their tier themselves.
+        let wholes = lots.iter().map(|lot| key(Table::Whole, &[lot.as_bytes()])).collect();
+        self.get::<()>(wholes, false).await?;
+        self.members(&members).await?;
+        self.factors(&factors).await?;
+        Ok(from)
+    }
+
+    async fn transformations(&mut self, of: Origins) -> Result<Vec<LotId>, CliError> {
+        let made = |id: &TransformationId| key(Table::Transformation, &[id.as_bytes()]);
+        let keys: Vec<Vec<u8>> = of.transformations.iter().map(made).collect();
+        self.get::<()>(keys.iter().map(|key| booked_key(key)).collect(), false).await?;
+        let rows: Vec<TransformationRow> = self.get(keys, true).await?;
+        let mut lots = of.lots;
+        let (mut members, mut factors, mut orders) = (Vec::new(), Vec::new(), Vec::new());
+        for row in rows {
+            members.push(row.machine);
+            orders.extend(row.order.map(|order| key(Table::Order, &[order.as_bytes()])));
+            lots.extend(row.inputs.iter().map(|taken| taken.portion.lot));
+            factors.extend(row.activities.into_iter().map(|booked| booked.activity.factor));
+        }
+        self.get::<()>(orders, false).await?;
+        self.members(&members).await?;
+        self.factors(&factors).await?;
+        lots.sort_unstable();
+        lots.dedup();
+        lots.retain(|lot| !self.known.contains(&key(Table::Lot, &[lot.as_bytes()])));
+        Ok(lots)
+    }
+
+    async fn members(&mut self, members: &[MemberId]) -> Result<(), CliError> {
+        let keys = members.iter().map(|id| key(Table::Member, &[id.as_bytes()])).collect();
+        self.get::<()>(keys, false).await.map(drop)
+    }
+
+    async fn factors(&mut self, factors: &[FactorRef]) -> Result<(), CliError> {
+        let row = |of: &FactorRef| key(Table::Factor, &[of.set.as_bytes(), of.code.as_bytes()]);
+        let set = |of: &FactorRef| key(Table::FactorSet, &[of.set.as_bytes()]);
+        let keys = factors.iter().flat_map(|of| [row(of), set(of)]).collect();
+        self.get::<()>(keys, false).await.map(drop)
+    }
+
+    /// The organisations of the members that were fetched.
+    async fn names(&mut self) -> Result<(), CliError> {
+        let table = Table::Member as u8;
+        let mut organisations = Vec::new();
+        for (_, value) in self.state.rows().filter(|(key, _)| key.first() == Some(&table)) {
+            let row: MemberRow = decoded(value)?;
+            organisations.push(row.organisation);
+        }
+        self.members(&organisations).await
+    }
+}
+
+/// Whose lots a product's name refers to.
+pub async fn owner(session: &Session, name: Option<&str>) -> Result<Option<MemberId>, CliError> {
+    let kinds = [MemberKind::Machine, MemberKind::Organisation];
+    match name {
+        Some(name) => Ok(Some(Members::load(session).await?.find(name, &kinds)?.0)),
+        None => Ok(None),
+    }
+}
+
+/// The lot that is meant, and what explains it.
+pub async fn explaining(
+    context: &Context,
+    (text, by): (&str, Option<&str>),
+    lots_max: usize,
+) -> Result<(LotId, Memory), CliError> {
+    let session = context.reader()?;
+    let by = owner(&session, by).await?;
+    let share = super::Share { lot: text.to_owned(), amount: None };
+    let (lot, _) = find::lot(&session, by, None, &share).await?;
+    Ok((lot, upstream(&session, lot, lots_max).await?))
+}
