@@ -20,6 +20,7 @@ mod run;
 mod sources;
 mod transformations;
 mod wave;
+mod what_if;
 mod work;
 
 pub use genesis::genesis;
@@ -27,6 +28,7 @@ pub use genesis::genesis;
 pub(crate) use run::execute_with;
 pub use run::{DEADLINES_MAX, effects_digest, execute};
 pub use wave::RESTATEMENT_STEPS_MAX;
+pub use what_if::{Difference, Kept, KeptBecause, LotDifference, WhatIf, what_if};
 
 use crate::codec::DecodeError;
 use crate::id::{Digest, LotId, MemberId, OrderId, RestatementId, TransactionId};

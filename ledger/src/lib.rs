@@ -30,6 +30,7 @@ pub mod receipt;
 pub mod rejection;
 pub mod restatement;
 pub mod rows;
+pub mod statement;
 pub mod transaction;
 pub mod transformation;
 

@@ -17,5 +17,7 @@ mod rejections;
 mod restating;
 mod rules;
 mod signatures;
+mod statements;
 mod table;
+mod what_if;
 mod world;

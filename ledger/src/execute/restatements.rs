@@ -22,7 +22,7 @@ use alloc::boxed::Box;
 const REASON_MAX: usize = 256;
 
 /// A source that was found, as it stands.
-enum Found {
+pub(super) enum Found {
     Lot(LotId, Box<LotRow>),
     Activity(TransformationId, Box<TransformationRow>, usize),
 }
@@ -133,6 +133,17 @@ fn weigh(
     found: &Found,
     restatement: &Restatement,
 ) -> Checked<(SourceBooking, SourceBooking)> {
+    let (before, after) = rebooked(work, found, restatement)?;
+    ensure(before.footprint != after.footprint, Code::RestatementUnchanged)?;
+    Ok((before, after))
+}
+
+/// The source as it stands and as it would be booked.
+pub(super) fn rebooked(
+    work: &Work<'_>,
+    found: &Found,
+    restatement: &Restatement,
+) -> Checked<(SourceBooking, SourceBooking)> {
     let (before, after) = match found {
         Found::Lot(id, lot) => {
             (lot_booking(work, *id, lot)?, corrected_lot(work, lot, restatement)?)
@@ -153,7 +164,6 @@ fn weigh(
         }
     };
     ensure_bounded(&after.footprint)?;
-    ensure(before.footprint != after.footprint, Code::RestatementUnchanged)?;
     Ok((before, after))
 }
 
@@ -238,7 +248,7 @@ fn is_material(
 }
 
 /// Corrects the source, and sends the difference on its way.
-fn apply(
+pub(super) fn apply(
     work: &mut Work<'_>,
     found: Found,
     restatement: &Restatement,

@@ -57,7 +57,7 @@ pub struct History {
 }
 
 /// Every verb but those that restate.
-const BOOKING: u8 = 16;
+pub const BOOKING: u8 = 16;
 /// Every verb.
 pub const ALL: u8 = 21;
 

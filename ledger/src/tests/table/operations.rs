@@ -104,6 +104,7 @@ impl Table {
                 portion: self.portions(line.or("of", ""))[0],
                 kind: match line.or("kind", "consumed") {
                     "landfill" => SinkKind::Landfilled,
+                    "base" => SinkKind::BaseLoad,
                     _ => SinkKind::Consumed,
                 },
             }),

@@ -60,7 +60,7 @@ proptest! {
     #[test]
     fn shown_masses_are_near(milligrams in 0..1_000_000_000_000_u64) {
         let shown = quantity(Quantity::new(milligrams, Unit::Milligram));
-        let read = amount::register(&shown).unwrap();
+        let read = crate::cli::amount::register(&shown).unwrap();
         let off = read.amount.abs_diff(milligrams);
         prop_assert!(off.saturating_mul(1_000) <= milligrams, "{shown} is off by {off} mg");
     }
