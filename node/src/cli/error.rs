@@ -3,6 +3,7 @@
 use kerbholz_client::ClientError;
 use kerbholz_client::evidence::AccusationError;
 use kerbholz_client::ledger::balance::BalanceError;
+use kerbholz_client::ledger::footprint::Overflow;
 use kerbholz_client::ledger::rows::ReadError;
 use kerbholz_client::network::NetworkFileError;
 use kerbholz_client::protocol::Refusal;
@@ -99,6 +100,12 @@ pub enum CliError {
     /// Anything else.
     #[error("{0}")]
     Other(String),
+}
+
+impl From<Overflow> for CliError {
+    fn from(overflow: Overflow) -> Self {
+        Self::Balance(overflow.into())
+    }
 }
 
 impl CliError {

@@ -1,10 +1,12 @@
 //! `kerbholz footprint`: what a lot or an order cost, in every dimension; where it comes from, and
 //! what it comes to in the books.
 
+mod balance;
 mod books;
 mod explain;
 pub mod restated;
 mod tree;
+mod what_if;
 
 use super::amount::Share;
 use super::context::Context;
@@ -43,6 +45,10 @@ pub struct FootprintArgs {
 pub enum FootprintCommand {
     /// Show where a lot's footprint comes from, down to readings and factors, largest first
     Explain(explain::ExplainArgs),
+    /// Add up the books: by dimension, organisation, period, product, meter, evidence, provider
+    Balance(balance::BalanceArgs),
+    /// Show what the books would say under other factors, without changing anything
+    WhatIf(what_if::WhatIfArgs),
 }
 
 /// Shows it.
@@ -53,6 +59,8 @@ pub async fn run(
 ) -> Result<Report, CliError> {
     match args.command {
         Some(FootprintCommand::Explain(args)) => explain::run(context, args, output).await,
+        Some(FootprintCommand::Balance(args)) => balance::run(context, args, output).await,
+        Some(FootprintCommand::WhatIf(args)) => what_if::run(context, args, output).await,
         None => show(context, args.what.unwrap_or_default(), args.owner).await,
     }
 }

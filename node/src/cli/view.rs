@@ -4,6 +4,7 @@ use super::amount as written;
 use super::find::Members;
 use kerbholz_client::ledger::footprint::{Dimension, Footprint, GwpSet};
 use kerbholz_client::ledger::id::{LotId, MemberId, OrderId};
+use kerbholz_client::ledger::operation::SinkKind;
 use kerbholz_client::ledger::order::{OrderState, Settlement};
 use kerbholz_client::ledger::quantity::{Quantity, Timestamp, Unit};
 use kerbholz_client::ledger::rows::{LotRow, MemberKind, MemberRow, OrderRow, Origin};
@@ -149,6 +150,22 @@ pub const fn state(state: OrderState) -> &'static str {
         OrderState::Completed => "completed",
         OrderState::Settled => "settled",
         OrderState::Failed => "failed",
+    }
+}
+
+/// What became of a lot that left the ledger.
+pub const fn sink(kind: SinkKind) -> &'static str {
+    match kind {
+        SinkKind::Consumed => "consumed",
+        SinkKind::Scrapped => "scrapped",
+        SinkKind::Disposed => "disposed of",
+        SinkKind::RecycledOut => "recycled out",
+        SinkKind::Exported => "exported",
+        SinkKind::BaseLoad => "base load",
+        SinkKind::Landfilled => "landfilled",
+        SinkKind::Incinerated => "incinerated",
+        SinkKind::EnergyRecovered => "energy recovered",
+        SinkKind::Treated => "treated",
     }
 }
 

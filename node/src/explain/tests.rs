@@ -19,7 +19,8 @@ fn id(number: u8) -> [u8; 32] {
 }
 
 fn put<T: Serialize>(state: &mut Memory, key: Vec<u8>, row: &T) {
-    state.apply(&[Write { key, value: Some(codec::encode(row)) }]);
+    let value = Some(codec::encode(row).into());
+    state.apply(&[Write { key: key.into(), value }]);
 }
 
 fn grams(amount: u64) -> Quantity {

@@ -18,6 +18,29 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+/// Most rows of one table that are fetched.
+const ROWS_MAX: usize = 200_000;
+/// How often the books are fetched anew because the ledger went on meanwhile.
+const ATTEMPTS: usize = 5;
+/// Everything that the books are added up from.
+const TABLES: &[Table] = &[
+    Table::Member,
+    Table::Meter,
+    Table::FactorSet,
+    Table::Factor,
+    Table::Currency,
+    Table::Account,
+    Table::Lot,
+    Table::Transformation,
+    Table::Sink,
+    Table::Order,
+    Table::Product,
+    Table::Use,
+    Table::Whole,
+    Table::Work,
+    Table::Booked,
+];
+
 /// Whether the network is asked, or a copy read.
 #[derive(Args)]
 pub struct CopyArgs {
@@ -37,6 +60,51 @@ impl CopyArgs {
             _ => Ok(None),
         }
     }
+}
+
+/// The books as they are after one commit: from a copy where one is named, else from the network.
+pub async fn state(
+    context: &Context,
+    copy: &CopyArgs,
+    output: &Output,
+) -> Result<Memory, CliError> {
+    if let Some(state) = copy.replay(output)? {
+        return Ok(state);
+    }
+    let session = context.reader()?;
+    let ledger_key = key(Table::Ledger, &[]);
+    for _ in 0..ATTEMPTS {
+        let before = session.ledger().await?;
+        let mut writes = Vec::new();
+        for table in TABLES {
+            let prefix = key(*table, &[]);
+            let rows = session.scan_all(prefix.clone(), ROWS_MAX).await?;
+            if rows.len() >= ROWS_MAX {
+                return Err(CliError::Usage(format!(
+                    "the ledger has too many rows to fetch them: take a copy of an authority's data and \
+                     name it with --data and --genesis (more than {ROWS_MAX} in one table)"
+                )));
+            }
+            writes.extend(rows.into_iter().map(|(rest, value)| Write {
+                key: [prefix.as_slice(), &rest].concat().into(),
+                value: Some(value.into()),
+            }));
+        }
+        let after = session.ledger().await?;
+        // Heartbeats make commits, too; what counts is that nothing was booked.
+        if before.log_leaves == after.log_leaves {
+            let mut state = Memory::default();
+            state.apply(&writes);
+            let value = Some(codec::encode(&after).into());
+            state.apply(&[Write { key: ledger_key.clone().into(), value }]);
+            return Ok(state);
+        }
+    }
+    Err(CliError::Other(
+        "the ledger went on while it was read, again and again: try once more, or take a copy of an \
+         authority's data and name it with --data and --genesis"
+            .into(),
+    ))
 }
 
 /// A lot in a state: by its id or the beginning of one, or by its product.
@@ -123,7 +191,7 @@ impl Fetched<'_> {
             if decode {
                 rows.push(decoded(&value)?);
             }
-            self.state.apply(&[Write { key, value: Some(value) }]);
+            self.state.apply(&[Write { key: key.into(), value: Some(value.into()) }]);
         }
         Ok(rows)
     }

@@ -146,8 +146,12 @@ pub fn share(value: i128, whole: i128) -> String {
     if whole == 0 {
         return String::new();
     }
-    let (value, whole_size) = (value.saturating_mul(1_000), whole.unsigned_abs());
-    let tenths = (value.unsigned_abs() + whole_size / 2) / whole_size;
+    let (size, all) = (value.unsigned_abs(), whole.unsigned_abs());
+    let tenths = match size.checked_mul(1_000).and_then(|size| size.checked_add(all / 2)) {
+        Some(thousands) => thousands / all,
+        // So large a whole has a thousandth.
+        None => size / (all / 1_000).max(1),
+    };
     let sign = if (value < 0) == (whole < 0) || tenths == 0 { "" } else { "-" };
     format!("{sign}{}.{} %", tenths / 10, tenths % 10)
 }
