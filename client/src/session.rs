@@ -2,11 +2,12 @@
 //!
 //! Everything that acts ([`crate::Machine`], [`crate::Organisation`], [`crate::Meter`],
 //! [`crate::Publisher`]) is a session with the right verbs. What it reads is in `session/read.rs`, how
-//! authorities vote in `session/governance.rs`.
+//! authorities vote in `session/governance.rs`, what they use in `session/upkeep.rs`.
 
 mod governance;
 mod read;
 mod single;
+mod upkeep;
 
 use crate::connection::{Connection, ConnectionConfig, ConnectionError, Timeouts};
 use crate::error::ClientError;

@@ -19,6 +19,7 @@ mod restatements;
 mod run;
 mod sources;
 mod transformations;
+mod upkeep;
 mod wave;
 mod what_if;
 mod work;
@@ -125,7 +126,7 @@ pub struct Executed {
     /// Applied, or why not.
     pub result: Result<(), Rejection>,
     /// The rows it changed, ascending by key; empty when rejected. What the ledger writes about it
-    /// (tables ledger, transaction and log node) is not among them: [`effects_digest`] is over
+    /// (tables ledger, transaction, log node and upkeep count) is not among them: [`effects_digest`] is over
     /// exactly these.
     pub writes: Vec<Write>,
 }

@@ -6,7 +6,7 @@ use crate::factor::Impact;
 use crate::id::{MemberId, NetworkId, hash};
 use crate::keys::PublicKey;
 use crate::limit::{Limit, LimitScope, is_valid_list};
-use crate::quantity::{CommitIndex, Epoch, Timestamp};
+use crate::quantity::{CommitIndex, Epoch, Milliseconds, Timestamp};
 use crate::rows::CommitteeRow;
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,20 @@ pub struct Accounting {
     pub materiality: Vec<Impact>,
     /// Limits for the machines of all organisations, ascending by name.
     pub limits: Vec<Limit>,
+    /// How the ledger's own footprint is kept.
+    pub upkeep: UpkeepRules,
+}
+
+/// How the ledger's own footprint is kept ([`crate::upkeep`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpkeepRules {
+    /// The length of an accounting period; the first one began in 1970. Not zero where there are
+    /// operators.
+    pub period: Milliseconds,
+    /// Names of the organisations that run authorities: their machines book what these use. None
+    /// twice; without any, no upkeep is kept.
+    pub operators: Vec<String>,
 }
 
 /// An authority at genesis.
@@ -117,6 +131,12 @@ pub enum GenesisError {
          machine: correct them"
     )]
     Limits,
+    /// Operators that are none, or periods of no length.
+    #[error(
+        "the operators are no organisations in this file, or named twice, or the accounting period \
+         has no length: correct them"
+    )]
+    Upkeep,
 }
 
 impl Genesis {
@@ -159,6 +179,17 @@ impl Genesis {
             |limit: &Limit| matches!(limit.scope, LimitScope::Machine { machine: Some(_), .. });
         if !is_valid_list(limits) || limits.iter().any(named) {
             return Err(GenesisError::Limits);
+        }
+        self.validate_upkeep()
+    }
+
+    fn validate_upkeep(&self) -> Result<(), GenesisError> {
+        let UpkeepRules { period, operators } = &self.accounting.upkeep;
+        let once = |index: usize, name: &String| !operators[..index].contains(name);
+        let known = |name: &String| self.organisation(name).is_some();
+        let valid = operators.iter().enumerate().all(|(at, name)| known(name) && once(at, name));
+        if !valid || (*period == Milliseconds::ZERO && !operators.is_empty()) {
+            return Err(GenesisError::Upkeep);
         }
         Ok(())
     }

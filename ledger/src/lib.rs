@@ -33,6 +33,7 @@ pub mod rows;
 pub mod statement;
 pub mod transaction;
 pub mod transformation;
+pub mod upkeep;
 
 pub use execute::execute;
 

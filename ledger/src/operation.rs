@@ -332,6 +332,9 @@ pub enum SinkKind {
     EnergyRecovered,
     /// Disposed of by chemical or biological treatment.
     Treated,
+    /// What the authorities of this ledger used: only of a meter's reading within one accounting
+    /// period, by a machine of an organisation that runs authorities ([`crate::upkeep`]).
+    Upkeep,
 }
 
 /// `SinkLot`: signed by the owner, a machine or organisation.

@@ -98,6 +98,8 @@ rejections! {
     68 MissingDimension = "missing_dimension", "A dimension that the order requires is not declared: use factors that declare it.";
     69 ImportInvalid = "import_invalid", "The imported footprint contradicts itself or lacks its evidence: see its description.";
     70 ProductMismatch = "product_mismatch", "The outputs are not the product ordered: name product and unit as in the terms.";
+    71 NotOperator = "not_operator", "Only organisations that run authorities, as the genesis names them, book upkeep: use another kind of sink.";
+    72 UpkeepInvalid = "upkeep_invalid", "Upkeep is what a meter read within one accounting period: read it at the period's end, or use another kind of sink.";
 
     // Orders.
     80 UnknownOrder = "unknown_order", "There is no such order: check the id.";

@@ -7,6 +7,7 @@ mod lots;
 mod members;
 mod orders;
 mod restatements;
+mod upkeep;
 
 pub use committee::{CommitteeRow, VoteRow};
 pub use ledger::{AccountRow, CurrencyRow, LedgerRow, ProductRow, TransactionRow};
@@ -17,6 +18,7 @@ pub(crate) use lots::{MADE_OF_NOTHING, booked};
 pub use members::{FactorRow, FactorSetRow, KeyRole, KeyRow, MemberKind, MemberRow, MeterRow};
 pub use orders::{CompletedOrder, OrderRow};
 pub use restatements::{BookedRow, RestatementRow, SourceBooking, WorkAt, WorkRow};
+pub use upkeep::UpkeepRow;
 
 use crate::bytes::Bytes;
 use crate::codec;
@@ -155,6 +157,13 @@ pub enum Table {
     /// Organisation [`MemberId`] of the provider, [`OrderId`](crate::id::OrderId)
     /// to nothing; orders with a flag.
     Flagged = 33,
+    /// One row: [`UpkeepRow`].
+    Upkeep = 34,
+    /// Number of the accounting period (big endian) to the number of its transactions.
+    UpkeepCount = 35,
+    /// Number of the accounting period (big endian), the rest of a [`SinkRow`]'s key to nothing;
+    /// sinks of kind upkeep.
+    UpkeepSink = 36,
 }
 
 /// Builds a key: the table byte, then the parts.
@@ -176,6 +185,17 @@ pub fn use_key(lot: LotId, number: u32) -> Vec<u8> {
 pub fn sink_key(lot: LotId, transaction: TransactionId, operation: u32) -> Vec<u8> {
     let parts = [lot.as_bytes().as_slice(), transaction.as_bytes(), &operation.to_be_bytes()];
     key(Table::Sink, &parts)
+}
+
+/// The key of the number of an accounting period's transactions.
+pub fn upkeep_count_key(period: u64) -> Vec<u8> {
+    key(Table::UpkeepCount, &[&period.to_be_bytes()])
+}
+
+/// What the keys of an accounting period's sinks of kind upkeep begin with; what follows is the
+/// rest of the key of the sink.
+pub fn upkeep_sink_key(period: u64, sink: &[u8]) -> Vec<u8> {
+    key(Table::UpkeepSink, &[&period.to_be_bytes(), sink])
 }
 
 /// The key of what the entry under another key was booked with.

@@ -19,5 +19,6 @@ mod rules;
 mod signatures;
 mod statements;
 mod table;
+mod upkeep;
 mod what_if;
 mod world;

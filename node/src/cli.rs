@@ -31,6 +31,7 @@ mod scenario;
 mod status;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod view;
 
 use clap::error::ErrorKind;
@@ -140,6 +141,9 @@ enum Command {
     /// Set and show an organisation's limits
     #[command(subcommand)]
     Limit(limit::LimitCommand),
+    /// Show and book what keeping the ledger costs
+    #[command(subcommand)]
+    Upkeep(upkeep::UpkeepCommand),
     /// Get and verify receipts
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
@@ -225,6 +229,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Report, CliError> {
         Command::Footprint(args) => footprint::run(&context, args, output).await,
         Command::Restatement(command) => restatement::run(&context, *command).await,
         Command::Limit(command) => limit::run(&context, command).await,
+        Command::Upkeep(command) => upkeep::run(&context, command).await,
         Command::Receipt(command) => receipt::run(&context, command).await,
         Command::Scenario(command) => scenario::run(&context, command, output).await,
         Command::Evidence(command) => evidence::run(&context, command).await,

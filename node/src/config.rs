@@ -1,6 +1,7 @@
 //! An authority's configuration, `node.toml`: read once, checked once.
 
 use crate::files::{self, FileError};
+use crate::upkeep::{PowerModel, UPKEEP_FILE};
 use kerbholz_consensus::Parameters;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,21 @@ pub struct NodeConfig {
     pub listen: Vec<String>,
     /// How far the authorities are apart.
     pub pace: Pace,
+    /// Where the node keeps what it uses.
+    #[serde(default = "upkeep_file", skip_serializing_if = "is_upkeep_file")]
+    pub upkeep: PathBuf,
+    /// The machine's power, for where the processor does not count its energy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<PowerModel>,
+}
+
+/// Where the account is, unless it is said.
+pub fn upkeep_file() -> PathBuf {
+    UPKEEP_FILE.into()
+}
+
+fn is_upkeep_file(path: &Path) -> bool {
+    path == upkeep_file()
 }
 
 /// Pacing for the distance between authorities.
@@ -56,7 +72,7 @@ impl NodeConfig {
         let text = files::read_text(&path)?;
         let mut config: Self = toml::from_str(&text)
             .map_err(|error| FileError::Malformed { path, reason: error.to_string() })?;
-        for path in [&mut config.network, &mut config.key, &mut config.data] {
+        for path in [&mut config.network, &mut config.key, &mut config.data, &mut config.upkeep] {
             *path = folder.join(&path);
         }
         Ok(config)

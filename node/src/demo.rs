@@ -265,6 +265,7 @@ async fn perform(
         auditors: vec![],
         material_climate: None,
         currency: stories.currency.clone(),
+        accounting_period: crate::setup::DAY,
     };
     setup.create(folder)?;
     let network = Network::open(folder)?;

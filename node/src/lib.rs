@@ -25,4 +25,5 @@ pub mod replica;
 pub mod scenario;
 pub mod setup;
 pub mod storage;
+pub mod upkeep;
 pub mod written;

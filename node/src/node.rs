@@ -11,7 +11,8 @@ use crate::network::{
 };
 use crate::replica::{OpenError, Opened, Replica, Start};
 use crate::storage::{self, DiskStorage, SignAfter, Storage, StorageError};
-use kerbholz_client::ledger::keys::PublicKey;
+use crate::upkeep;
+use kerbholz_client::ledger::keys::Keypair;
 use kerbholz_client::network::{Network, NetworkFileError, committee};
 use kerbholz_client::session::now;
 use kerbholz_consensus::{CommitteeError, Instant, Now, Round, Signer, Timestamp};
@@ -94,9 +95,7 @@ pub async fn run(
     stop: watch::Receiver<bool>,
     ready: impl FnOnce(&[Multiaddr]),
 ) -> Result<(), NodeError> {
-    let network = Network::open(&config.network)?;
-    let key = files::read_key(&config.key)?;
-    check_key(&config, &network, &key.public())?;
+    let (network, key) = identity(&config)?;
     let start = tokio::time::Instant::now();
     let addresses = free_addresses(&config)?;
     let signer = Signer::from_seed(&key.seed());
@@ -128,6 +127,7 @@ pub async fn run(
         .spawn(move || executor.run(&job_queue, &done_sender))
         .map_err(NodeError::Thread)?;
     let serving = tokio::spawn(service.run(requests));
+    let _keeping = upkeep::start(network.genesis(), &config);
     let driver = Driver {
         replica,
         storage,
@@ -180,9 +180,7 @@ fn open(
 /// [`NodeError`]; nothing has changed then. [`NodeError::NothingLost`] if the log is not known to
 /// be lost and reaches farther.
 pub fn sign_after(config: &NodeConfig, word: SignAfter) -> Result<(), NodeError> {
-    let network = Network::open(&config.network)?;
-    let key = files::read_key(&config.key)?;
-    check_key(config, &network, &key.public())?;
+    let (network, key) = identity(config)?;
     let first = committee(network.genesis())?;
     let signer = Signer::from_seed(&key.seed());
     let mut disk = DiskStorage::open(&config.data, first.config(), signer.public_key())?;
@@ -196,15 +194,18 @@ pub fn sign_after(config: &NodeConfig, word: SignAfter) -> Result<(), NodeError>
     Ok(disk.log_lost_after(word)?)
 }
 
-/// A name of the genesis with another key is the folder of one authority with the key of another.
-/// Who is not in the genesis may be voted in.
-fn check_key(config: &NodeConfig, network: &Network, key: &PublicKey) -> Result<(), NodeError> {
+/// The network and the authority's key. A name of the genesis with another key is the folder of one
+/// authority with the key of another; who is not in the genesis may be voted in.
+fn identity(config: &NodeConfig) -> Result<(Network, Keypair), NodeError> {
+    let network = Network::open(&config.network)?;
+    let key = files::read_key(&config.key)?;
+    let public = key.public();
     let mut authorities = network.genesis().authorities.iter();
     match authorities.find(|authority| authority.name == config.name) {
-        Some(authority) if authority.key != *key => {
+        Some(authority) if authority.key != public => {
             Err(NodeError::NotMyKey { path: config.key.clone(), name: config.name.clone() })
         }
-        _ => Ok(()),
+        _ => Ok((network, key)),
     }
 }
 

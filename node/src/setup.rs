@@ -13,7 +13,7 @@ mod authority;
 
 pub use authority::{CANDIDATE_FILE, NewAuthority, read_candidate};
 
-use crate::config::{CONFIG_FILE, NodeConfig, Pace};
+use crate::config::{CONFIG_FILE, NodeConfig, Pace, upkeep_file};
 use crate::files::{self, FileError};
 use crate::network::{Multiaddr, NetworkError, check_free};
 use crate::storage::{DiskStorage, StorageError};
@@ -24,9 +24,10 @@ use kerbholz_ledger::factor::Impact;
 use kerbholz_ledger::footprint::Dimension;
 use kerbholz_ledger::genesis::{
     Accounting, GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisError,
-    GenesisMember,
+    GenesisMember, UpkeepRules,
 };
 use kerbholz_ledger::keys::Keypair;
+use kerbholz_ledger::quantity::Milliseconds;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -58,7 +59,13 @@ pub struct Setup {
     pub material_climate: Option<u64>,
     /// The currency that the first organisation issues.
     pub currency: String,
+    /// The length of the periods by which what the authorities use is accounted for. All of the first
+    /// organisations may run authorities.
+    pub accounting_period: Milliseconds,
 }
+
+/// The usual accounting period: a day.
+pub const DAY: Milliseconds = Milliseconds::new(24 * 60 * 60 * 1000);
 
 /// Why no network was made.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +154,8 @@ impl Setup {
                 data: DATA.into(),
                 listen: listen.clone(),
                 pace: self.pace,
+                upkeep: upkeep_file(),
+                energy: None,
             };
             let path = authority_folder(folder, &authority.name).join(CONFIG_FILE);
             files::write(&path, config_text(&config).as_bytes(), false)?;
@@ -215,7 +224,14 @@ impl Setup {
             publishers,
             auditors,
             currencies: vec![GenesisCurrency { code: self.currency.clone(), issuer }],
-            accounting: Accounting { materiality, limits: Vec::new() },
+            accounting: Accounting {
+                materiality,
+                limits: Vec::new(),
+                upkeep: UpkeepRules {
+                    period: self.accounting_period,
+                    operators: self.organisations.clone(),
+                },
+            },
         })
     }
 
@@ -288,6 +304,7 @@ mod tests {
             auditors: vec![],
             material_climate: None,
             currency: "EUR".into(),
+            accounting_period: DAY,
         }
     }
 

@@ -26,6 +26,7 @@ fn network(folder: &Path) {
         auditors: vec![],
         material_climate: None,
         currency: "EUR".into(),
+        accounting_period: kerbholz_node::setup::DAY,
     };
     let genesis = setup.create(folder).unwrap();
     let committee = committee(&genesis).unwrap();

@@ -72,6 +72,7 @@ fn setup(folder: &Path, authorities: u16) -> Network {
         auditors: vec![],
         material_climate: None,
         currency: "EUR".into(),
+        accounting_period: kerbholz_node::setup::DAY,
     };
     setup.create(folder).unwrap();
     Network::open(folder).unwrap()

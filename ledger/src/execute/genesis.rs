@@ -12,8 +12,8 @@ use crate::log;
 use crate::memory::Memory;
 use crate::quantity::{CommitIndex, Epoch, Minor};
 use crate::rows::{
-    CurrencyRow, LedgerRow, MemberKind, MemberRow, ReadError, Table, Write, committee_key, key,
-    limits_key,
+    CurrencyRow, LedgerRow, MemberKind, MemberRow, ReadError, Table, UpkeepRow, Write,
+    committee_key, key, limits_key,
 };
 use alloc::vec::Vec;
 
@@ -50,6 +50,12 @@ pub fn genesis(genesis: &Genesis) -> Result<Effects, ReadError> {
     state.put(key(Table::Accounting, &[]), &genesis.accounting);
     if !genesis.accounting.limits.is_empty() {
         state.put(limits_key(None), &genesis.accounting.limits);
+    }
+    let rules = &genesis.accounting.upkeep;
+    if !rules.operators.is_empty() {
+        let operators = rules.operators.iter().filter_map(|name| genesis.organisation(name));
+        let row = UpkeepRow { period: rules.period, operators: operators.collect() };
+        state.put(key(Table::Upkeep, &[]), &row);
     }
     state.put(committee_key(Epoch::ZERO), &genesis.committee());
     Ok(effects(genesis, state.into_writes()))

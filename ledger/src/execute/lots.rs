@@ -1,15 +1,16 @@
 //! Lots: taking a part of one, handing it over, booking it out. Orders and transformations take by
 //! the same function.
 
-use super::EventBody;
 use super::work::{Checked, Moment, Signer, Work, add, ensure, lot_key, subtract};
+use super::{EventBody, upkeep};
 use crate::footprint::{Footprint, Overflow};
 use crate::id::{LotId, MemberId, OrderId};
-use crate::operation::{LotSink, LotTransfer, Portion};
+use crate::operation::{LotSink, LotTransfer, Portion, SinkKind};
 use crate::quantity::{Milligrams, Quantity, Unit};
 use crate::rejection::Code;
 use crate::rows::{
-    LotRow, MemberKind, Origin, SinkRow, Table, Taken, UseRow, UsedBy, key, sink_key, use_key,
+    LotRow, MemberKind, Origin, SinkRow, Table, Taken, UseRow, UsedBy, key, sink_key,
+    upkeep_sink_key, use_key,
 };
 use alloc::{collections::BTreeSet, string::String, vec::Vec};
 
@@ -187,6 +188,10 @@ pub(super) fn transfer(
 pub(super) fn sink(work: &mut Work<'_>, signer: &Signer, sink: &LotSink) -> Checked<()> {
     signer.require(OWNERS)?;
     let take = work.check_take(signer.id, sink.portion, None)?;
+    let upkeep = match sink.kind {
+        SinkKind::Upkeep => Some(upkeep::period(work, signer, &take.rest)?),
+        _ => None,
+    };
 
     let Moment { transaction, operation, time, .. } = work.moment;
     let taken = work.take(take, UsedBy::Sink { transaction, operation })?;
@@ -199,8 +204,11 @@ pub(super) fn sink(work: &mut Work<'_>, signer: &Signer, sink: &LotSink) -> Chec
         row.booked_out = row.booked_out.checked_add(amount)?;
         Some(())
     })?;
-    let lot = sink.portion.lot;
+    let key = sink_key(sink.portion.lot, transaction, operation);
+    if let (Some(period), Some(rest)) = (upkeep, key.get(1..)) {
+        work.state.mark(upkeep_sink_key(period, rest));
+    }
     let row = SinkRow { machine: signer.id, kind: sink.kind, taken, time };
-    work.state.put(sink_key(lot, transaction, operation), &row);
+    work.state.put(key, &row);
     Ok(())
 }

@@ -4,7 +4,9 @@
 use super::overlay::Overlay;
 use super::wave::{self, RESTATEMENT_STEPS_MAX};
 use super::work::{Checked, Moment, Refusal, Totals, Work};
-use super::{Commit, Effects, Event, EventBody, Executed, Item, completion, envelope, orders};
+use super::{
+    Commit, Effects, Event, EventBody, Executed, Item, completion, envelope, orders, upkeep,
+};
 use crate::codec;
 use crate::id::{Digest, OrderId, TransactionId, hash};
 use crate::log;
@@ -91,6 +93,8 @@ struct Run<'a> {
     /// Effects digests of what was executed.
     effects: Vec<Digest>,
     events: Vec<Event>,
+    /// Transactions so far; deadlines and restatements are not among them.
+    transactions: u64,
     /// Decided in this commit: then it is the last of its epoch.
     next_committee: Option<CommitteeRow>,
 }
@@ -116,7 +120,16 @@ impl<'a> Run<'a> {
         ledger.time = ledger.time.max(commit.time);
         let (executed, leaves, events) = (Vec::new(), Vec::new(), Vec::new());
         let (state, effects) = (Overlay::new(state), Vec::new());
-        Ok(Self { state, ledger, executed, leaves, effects, events, next_committee: None })
+        Ok(Self {
+            state,
+            ledger,
+            executed,
+            leaves,
+            effects,
+            events,
+            transactions: 0,
+            next_committee: None,
+        })
     }
 
     fn work(&self, transaction: TransactionId) -> Work<'_> {
@@ -184,6 +197,7 @@ impl<'a> Run<'a> {
             Item::Invalid { code, .. } => Err(Rejection { code: *code, operation: 0 }),
         };
         self.record(id, outcome)?;
+        self.transactions += 1;
         let result = self.executed.last().map_or(Ok(()), |executed| executed.result);
         self.event(id, EventBody::Final { result });
         Ok(())
@@ -233,6 +247,7 @@ impl<'a> Run<'a> {
             self.ledger.log_leaves = grown.leaves;
             self.ledger.log_root = grown.root;
         }
+        upkeep::count(&mut self.state, self.ledger.time, self.transactions)?;
         let mut ledger = self.ledger;
         if let Some(next) = &self.next_committee {
             ledger.epoch = next.epoch;

@@ -38,7 +38,7 @@ fn joined(pieces: &[(&str, &str)]) -> String {
 fn a_transaction() {
     let expected = joined(&[
         ("01", "version"),
-        ("20817eab7ca1c97212d580c53fadd8daf156b17a70c55cfb8364840e5aa4135f0e", "network"),
+        ("20a9ebda31ff30de7d84298b57b346fcbb3ae4b31b9179405a9fa0ae27477d703e", "network"),
         ("2063bceacce35934a65b386417114fdf110c1d2fb33f19a27351452b22b72086b3", "signer"),
         ("fd0068e5cf8b010000", "created: 1_700_000_000_000 ms"),
         ("fd80561cd08b010000", "expires: 1_700_003_600_000 ms"),
@@ -49,8 +49,8 @@ fn a_transaction() {
         ("00", "consumed"),
         ("0d", "accept an order"),
         ("20bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "the order"),
-        ("4067d5d42da2c2f8436e98ad85bd7a3cb2703ebed9832fcc740153b807943a8d3e", "signature, R"),
-        ("4717b2cadd2dffc062456b06f493b7a7e06a8d2a9d1e6ef9cbab553d3ff96200", "signature, s"),
+        ("40bb762e7b9ecec7d4efd0c2092ae6b09342b2f8475cbedb80f0da45408513a69b", "signature, R"),
+        ("6fc20019ba7108c21adf6306e1c3539fec84ad9d697145d1d29c130bd9403d0f", "signature, s"),
     ]);
     assert_eq!(hex::encode(small().bytes()), expected);
 }
@@ -75,12 +75,12 @@ fn an_id_of_each_kind() {
 }
 
 const IDS: [(&str, &str); 10] = [
-    ("network", "817eab7ca1c97212d580c53fadd8daf156b17a70c55cfb8364840e5aa4135f0e"),
-    ("transaction", "17b23fa9ef1c576e3c2dc60d8c4c5647e8e5b951ad6e2d38c7ef0cca2de09624"),
+    ("network", "a9ebda31ff30de7d84298b57b346fcbb3ae4b31b9179405a9fa0ae27477d703e"),
+    ("transaction", "a3c850233e10f960b5fab9c447adc28f4c3ed71124cf44b16b92e8b10536b74d"),
     ("member", "9648fb0d7facb4e09f600c620e03791cd34de8da7bf30a4fc2726bf30e8c594e"),
-    ("lot", "af6d6b9888386dc73a891a26f117b4643bf9c9195a567659ee333051cbeb94c5"),
-    ("order", "cb31471e8de47ff2a7f38d36146daf18c0c89f7573a8ebf75f8c2b91e86ca59d"),
-    ("transformation", "b3de4f352024933b368d3f8a2d8f5ee106fd7d38cab4834fc019231436f7e198"),
+    ("lot", "6820b9b8dc74d18fbd444e8c0332010c4ad37c36953091656f5cbd231d997595"),
+    ("order", "156ad0ef2fe80b30c012d1c784ceda3946269e476442f66ad89380899c7de480"),
+    ("transformation", "8d780368ce1d9abf084d6f3e00bcb916f61054706fa153087ca4c10631cf3c89"),
     ("factor set", "8c9746bf9d811bac2ec2c8596cd026accf281235db5ed3af2dd3ff3444b65f9b"),
     ("content", "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"),
     ("effects of nothing", "1bd92b654f8de3a09069b074a87f8134d526c6f8c29b0f7b616d729659dc3569"),
@@ -92,7 +92,7 @@ fn one_of_each_operation() {
     let bytes = codec::encode(&one_of_each());
     assert_eq!(
         ContentHash::of(&bytes).to_string(),
-        "4d65948255842c1ac5357d9be0fd0f4154fbf7c3df94d6f68d993cc08ee3823c"
+        "44a94fdbb68e853359ff7f7b6f31fda63690001d52bf2f1b50a75abfb17196c8"
     );
 }
 
@@ -109,7 +109,7 @@ fn a_receipt() {
     let executed = effects.executed[0].clone();
     let proof = Proof::of(&world.state, executed, Some(transaction.bytes()), 1).expect("proof");
     let expected = joined(RECEIPT);
-    let root = "3cc2e664f1219f2fedf9de4aa2757bba3492fbf1cbf677fcc3babe69726d6ebe";
+    let root = "8595ffa0cc8ec838fa8fbf9579cbcb9a972a6edece255288834120aa727fac36";
     assert_eq!(
         (hex::encode(proof.encode()), effects.log_root.to_string()),
         (expected, root.to_string())
@@ -117,7 +117,7 @@ fn a_receipt() {
 }
 
 const RECEIPT: &[(&str, &str)] = &[
-    ("20c065f8dbf011ade912738dce1901d21cc29f74f97c0f1411d2150e0a6a869fdf", "id of the transaction"),
+    ("20081cab9e32f45a8be2af8e6a01cc7b1c58a5ff44826b17e92e8d157aeab552e9", "id of the transaction"),
     ("00", "leaf 0"),
     ("00", "applied"),
     ("02", "two rows"),
@@ -135,7 +135,7 @@ const RECEIPT: &[(&str, &str)] = &[
     ("fbf401", "available: 500"),
     ("00", "held: nothing"),
     ("01c0", "the transaction, 192 bytes"),
-    ("0120817eab7ca1c97212d580c53fadd8daf156b17a70c55cfb8364840e5aa4135f0e", "version, network"),
+    ("0120a9ebda31ff30de7d84298b57b346fcbb3ae4b31b9179405a9fa0ae27477d703e", "version, network"),
     ("20ab800c0a6db8f29fe9965f89c12673dedbeb8c2293589f38cc938e1d633925ef", "signer"),
     ("fd0117c0cd8b010000fd00b90ad28b010000", "created, expires"),
     ("0104", "one operation: issue money"),
@@ -143,7 +143,7 @@ const RECEIPT: &[(&str, &str)] = &[
     ("20b439d3a95c7501e453188501017474ca2ca30548aa80bec698ca38d4f11ab4d4", "to rail"),
     ("fbf401", "500"),
     (
-        "400e5fd509a53842db1a1a19eb7eb482d9e32d74f22da9ab8514278dc489a0cdc0c540ba147a4c11f6ef0128357db92e96470ab52f1a44c50e007075055a8be506",
+        "40fab57bd2f735be3910c5e6cc9e13dcaba34f337764497377de7d3f9bccea5c12fe9ce66d59c28bcf644c1eedeb9c6bccbb4f4a28b78ca93bdb599d6a8b96560a",
         "signature",
     ),
     ("00", "leaf 0"),
@@ -172,8 +172,8 @@ const VOTE: &[(&str, &str)] = &[
     ("2066f82d63c3fbc5f6fc773eb5bf7d513d0b406f2348eaa710701dc16e37c42c02", "its key"),
     ("01", "one address"),
     ("0d2f646e73342f6e2f7463702f31", "/dns4/n/tcp/1"),
-    ("4058988a2b4212ee6f2555fb28fc405af5bd3ff6b8727bc466514bbf9b869f24ec", "proof, R"),
-    ("a255458a6527d4c8c09247b85ccdd4148f42e58fbbf25fef2aa5ca7323774d07", "proof, s"),
+    ("40b7a8eb550b5749a1a1296741f9df1950c88dfe9f8e8cbb7e4a2dd4f965bce0bc", "proof, R"),
+    ("f758fc2c69841b1a4312d627bd7dd5ee25acd24fa466339853e5b27cb530f401", "proof, s"),
 ];
 const COMMITTEE: &[(&str, &str)] = &[
     ("02", "two rows"),
@@ -200,7 +200,7 @@ const COMMITTEE: &[(&str, &str)] = &[
     ),
     ("010d2f646e73342f6e2f7463702f31", "one address"),
     (
-        "4058988a2b4212ee6f2555fb28fc405af5bd3ff6b8727bc466514bbf9b869f24eca255458a6527d4c8c09247b85ccdd4148f42e58fbbf25fef2aa5ca7323774d07",
+        "40b7a8eb550b5749a1a1296741f9df1950c88dfe9f8e8cbb7e4a2dd4f965bce0bcf758fc2c69841b1a4312d627bd7dd5ee25acd24fa466339853e5b27cb530f401",
         "proof",
     ),
     ("01", "voted in commit 1"),
@@ -222,6 +222,7 @@ fn a_history() {
          complete o1 by=printer in=powder:120g,energy:3kWh,given:1g does=haul:5kgm:haul out=bracket:10pc:101g,scrap:20g:20g:waste:0 as=part,scrap -> ok
          confirm  o1 by=press                                                    -> ok
          sink     by=press of=part:3pc                                           -> ok
+         sink     by=printer of=energy:1kWh kind=upkeep                          -> ok
          avoid    by=rail lot=part evidence=text/plain                           -> ok
          limits   by=maker machine=any:3600000:5:flag product=bracket:1pc:5:refuse -> ok
          restate  r1 by=printer lot=powder factor=proxy evidence=text/plain      -> ok
@@ -238,6 +239,6 @@ fn a_history() {
 }
 
 const HISTORY: [&str; 2] = [
-    "e7248f577034da39f7fae161e0dd759a7975ccec88db1a8c646cf3b2fa2fa22d",
-    "c881e7d783aa4ba97efebfe87dacaa65d62df30ad8e130ad8740b61554e13b9b",
+    "04422282e24646055c42c35479c2b078de69c168f0cf0f7f3fcb2259d0474196",
+    "3628b330828d17c9884643ce04730402466ab493fec50f04b3bd3b57d17b84b7",
 ];

@@ -2,6 +2,7 @@
 //! their mind, much of it refused. [`World::commit`] judges every single step (trial balance,
 //! sources, proofs); here is what must hold beyond a step.
 
+use super::table::BOOKKEEPING;
 use super::table::Table as Names;
 use super::world::*;
 use crate::execute::{Item, execute, execute_with};
@@ -111,7 +112,8 @@ impl History {
                 (owner()?, Operation::TransferLot(LotTransfer { portion: portion()?, to }))
             }
             4 => {
-                let kind = SinkKind::Scrapped;
+                let metered = matches!(self.lot(one.lots[0])?.1.origin, Origin::Reading { .. });
+                let kind = if metered { SinkKind::Upkeep } else { SinkKind::Scrapped };
                 (owner()?, Operation::SinkLot(LotSink { portion: portion()?, kind }))
             }
             5 => (owner()?, Operation::Transform(self.transformation(one, portion()?)?)),
@@ -331,8 +333,6 @@ impl History {
     }
 }
 
-const BOOKKEEPING: &[Table] = &[Table::Ledger, Table::Transaction, Table::LogNode];
-
 fn meter_row(world: &World, name: &str) -> MeterRow {
     let key = key(Table::Meter, &[member(name).as_bytes()]);
     read(&world.state, &key).expect("meter").expect("meter")
@@ -381,6 +381,7 @@ proptest! {
             history.go(one);
         }
         every_reading_is_booked_once(&history.world);
+        super::upkeep::each_period_adds_up(&history.world);
         // Time passes until nothing is open: all holds end, and the books still balance.
         history.world.wait(100 * STEP);
         history.world.wait(100 * STEP);

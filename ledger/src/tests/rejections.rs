@@ -315,6 +315,20 @@ const LOTS: &str = "
     lot      c                                           -> 300000 mg of press
 ";
 
+const UPKEEP: &str = "
+    declare  powder                                          -> ok
+    reading  a by=meter from=0 to=5 begin=-900000            -> ok
+    reading  b by=meter from=5 to=9                          -> ok
+    reading  c by=gauge from=0 to=9                          -> ok
+    sink     by=press of=c:9J kind=upkeep                    -> not_operator
+    # What a meter read, within one period: the hour begins some 13 minutes before the first commit.
+    sink     by=printer of=powder:1g kind=upkeep             -> upkeep_invalid
+    sink     by=printer of=a:5J kind=upkeep                  -> upkeep_invalid
+    sink     by=mill of=b:1J kind=upkeep                     -> not_owner
+    sink     by=printer of=b:1J kind=upkeep                  -> ok
+    sink     by=printer of=b:3J                              -> ok
+";
+
 const TRANSFORMATIONS: &str = "
     declare  p                                                       -> ok
     declare  q                                                       -> ok
@@ -473,6 +487,7 @@ const ALL: &[&str] = &[
     FACTORS,
     METERS,
     LOTS,
+    UPKEEP,
     TRANSFORMATIONS,
     TERMS,
     STEPS,

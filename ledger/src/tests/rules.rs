@@ -359,6 +359,13 @@ fn a_genesis_names_what_is_wrong_with_it() {
         file.accounting.limits.push(Limit { name, scope, dimension, cap: 0, action });
     };
     assert_eq!(wrong(&endless), GenesisError::Limits);
+    let operators = |file: &mut Genesis, names: &[&str]| {
+        file.accounting.upkeep.operators = names.iter().map(|name| (*name).into()).collect();
+    };
+    assert_eq!(wrong(&|file| operators(file, &["agency"])), GenesisError::Upkeep);
+    assert_eq!(wrong(&|file| operators(file, &["rail", "rail"])), GenesisError::Upkeep);
+    let endless = |file: &mut Genesis| file.accounting.upkeep.period = Milliseconds::ZERO;
+    assert_eq!(wrong(&endless), GenesisError::Upkeep);
     // As JSON it is the one file that a verifier needs: nothing in it may be unknown or lost.
     let json = serde_json::to_string(&genesis_file()).expect("json");
     assert_eq!(serde_json::from_str::<Genesis>(&json).expect("json"), genesis_file());

@@ -290,5 +290,10 @@ impl Table {
 }
 
 /// The tables that a refused transaction may change.
-const BOOKKEEPING: &[crate::rows::Table] =
-    &[crate::rows::Table::Ledger, crate::rows::Table::Transaction, crate::rows::Table::LogNode];
+/// What a refused transaction changes, too.
+pub const BOOKKEEPING: &[crate::rows::Table] = &[
+    crate::rows::Table::Ledger,
+    crate::rows::Table::Transaction,
+    crate::rows::Table::LogNode,
+    crate::rows::Table::UpkeepCount,
+];

@@ -7,6 +7,7 @@ use crate::factor::{Factor, FactorRef, Impact, Quality, Standing};
 use crate::footprint::{Dimension, DimensionSet, Footprint, GwpSet};
 use crate::genesis::{
     Accounting, GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisMember,
+    UpkeepRules,
 };
 use crate::id::{FactorSetId, MemberId, NetworkId};
 use crate::keys::Keypair;
@@ -16,7 +17,7 @@ use crate::operation::{
     Enrolled, Enrolment, FactorPublication, KEY_PROOF_DOMAIN, MeterKind, Operation,
     key_proof_message,
 };
-use crate::quantity::{CommitIndex, Quantity, Timestamp, Unit};
+use crate::quantity::{CommitIndex, Milliseconds, Quantity, Timestamp, Unit};
 use crate::query;
 use crate::receipt::Proof;
 use crate::restatement::RestatementState;
@@ -147,6 +148,10 @@ pub fn genesis_file() -> Genesis {
         accounting: Accounting {
             materiality: std::vec![Impact { dimension: Dimension::Climate, value: MATERIAL }],
             limits: Vec::new(),
+            upkeep: UpkeepRules {
+                period: Milliseconds::new(HOUR),
+                operators: std::vec!["maker".into()],
+            },
         },
         currencies: std::vec![GenesisCurrency { code: "EUR".into(), issuer: "bank".into() }],
     }

@@ -14,6 +14,7 @@ use super::output::{Output, Report};
 use authorities::Authorities;
 use clap::Args;
 use kerbholz_client::ClientError;
+use kerbholz_client::ledger::quantity::Milliseconds;
 use kerbholz_client::network::{GENESIS_FILE, Network};
 use kerbholz_node::config::{CONFIG_FILE, NodeConfig, Pace};
 use kerbholz_node::files::FileError;
@@ -113,6 +114,8 @@ fn create(dir: &Path, args: &DevArgs) -> Result<(), CliError> {
         auditors: vec![],
         material_climate: None,
         currency: world::CURRENCY.into(),
+        // Short, so that one sees periods end.
+        accounting_period: Milliseconds::new(60_000),
     };
     setup.check_ports()?;
     setup.create(dir)?;

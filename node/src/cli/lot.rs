@@ -121,6 +121,8 @@ pub enum SinkArg {
     EnergyRecovered,
     /// Disposed of by chemical or biological treatment
     Treated,
+    /// Energy that an authority used (`kerbholz upkeep book` does it all)
+    Upkeep,
 }
 
 impl From<SinkArg> for SinkKind {
@@ -136,6 +138,7 @@ impl From<SinkArg> for SinkKind {
             SinkArg::Incinerated => Self::Incinerated,
             SinkArg::EnergyRecovered => Self::EnergyRecovered,
             SinkArg::Treated => Self::Treated,
+            SinkArg::Upkeep => Self::Upkeep,
         }
     }
 }

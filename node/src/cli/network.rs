@@ -5,11 +5,13 @@ use super::context::Context;
 use super::error::CliError;
 use super::output::{Output, Report};
 use clap::{Args, ValueEnum};
+use kerbholz_client::ledger::quantity::Milliseconds;
 use kerbholz_node::config::{CONFIG_FILE, NodeConfig, Pace};
 use kerbholz_node::setup::{Setup, authority_folder};
 use serde_json::json;
 use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tracing_subscriber::EnvFilter;
@@ -49,6 +51,13 @@ pub struct InitArgs {
     /// The currency
     #[arg(long, default_value = "EUR")]
     currency: String,
+    /// The length of the periods by which the authorities' own energy is accounted for
+    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = amount::span)]
+    accounting_period: Duration,
+}
+
+fn milliseconds(span: Duration) -> Milliseconds {
+    Milliseconds::new(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Nanograms in a kilogram.
@@ -85,6 +94,7 @@ pub fn init(context: &Context, args: InitArgs) -> Result<Report, CliError> {
         auditors: args.auditors,
         material_climate: args.material.map(|kilograms| kilograms.saturating_mul(KILOGRAM)),
         currency: args.currency,
+        accounting_period: milliseconds(args.accounting_period),
     };
     let genesis = setup.create(context.dir())?;
     let names: Vec<&str> = genesis.authorities.iter().map(|one| one.name.as_str()).collect();

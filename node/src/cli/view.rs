@@ -166,6 +166,7 @@ pub const fn sink(kind: SinkKind) -> &'static str {
         SinkKind::Incinerated => "incinerated",
         SinkKind::EnergyRecovered => "energy recovered",
         SinkKind::Treated => "treated",
+        SinkKind::Upkeep => "upkeep",
     }
 }
 

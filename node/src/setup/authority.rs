@@ -8,7 +8,7 @@
 //! ```
 
 use super::{DATA, SetupError, authority_folder, config_text, json};
-use crate::config::{CONFIG_FILE, NodeConfig, Pace};
+use crate::config::{CONFIG_FILE, NodeConfig, Pace, upkeep_file};
 use crate::files::{self, FileError};
 use crate::storage::DiskStorage;
 use kerbholz_client::network::{Network, committee};
@@ -80,6 +80,8 @@ impl NewAuthority {
             data: DATA.into(),
             listen: self.listen.clone(),
             pace: self.pace,
+            upkeep: upkeep_file(),
+            energy: None,
         };
         files::write(&config_path, config_text(&config).as_bytes(), false)?;
         files::write(&path, json(&candidate).as_bytes(), false)?;

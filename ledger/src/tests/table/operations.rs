@@ -105,6 +105,7 @@ impl Table {
                 kind: match line.or("kind", "consumed") {
                     "landfill" => SinkKind::Landfilled,
                     "base" => SinkKind::BaseLoad,
+                    "upkeep" => SinkKind::Upkeep,
                     _ => SinkKind::Consumed,
                 },
             }),

@@ -91,6 +91,7 @@ impl World {
             auditors: vec![],
             material_climate: None,
             currency: "EUR".into(),
+            accounting_period: crate::setup::DAY,
         };
         let genesis = setup.create(folder.path()).unwrap();
         Self::build(Arc::new(folder), "data", genesis, forgery, changing)

@@ -4,7 +4,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::find::{self, Members};
 use crate::cli::output::{Output, Report, table};
-use crate::cli::{amount, view};
+use crate::cli::{amount, upkeep, view};
 use clap::Args;
 use kerbholz_client::ClientError;
 use kerbholz_client::ledger::execute::{Event, EventBody};
@@ -50,7 +50,11 @@ pub async fn show(context: &Context, args: ShowArgs) -> Result<Report, CliError>
     let members = Members::load(&session).await?;
     let machine = args.by.as_deref().map(|name| members.machine(name)).transpose()?;
     let (id, order) = find::order(&session, machine, &args.order).await?;
-    Ok(Report::new(view::order_text(id, &order, &members), view::order(id, &order)))
+    let mut text = view::order_text(id, &order, &members);
+    if let Some(line) = upkeep::line(&session, order.placed_at).await? {
+        text = format!("{text}\n{line}");
+    }
+    Ok(Report::new(text, view::order(id, &order)))
 }
 
 /// Lists orders.

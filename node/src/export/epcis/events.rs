@@ -238,7 +238,9 @@ impl<'b> Events<'b> {
         let (lot, transaction, operation) = sink_of(key)?;
         let (step, disposition) = match row.kind {
             SinkKind::RecycledOut | SinkKind::Exported => ("shipping", "in_transit"),
-            SinkKind::Consumed | SinkKind::BaseLoad => ("decommissioning", "inactive"),
+            SinkKind::Consumed | SinkKind::BaseLoad | SinkKind::Upkeep => {
+                ("decommissioning", "inactive")
+            }
             _ => ("destroying", "destroyed"),
         };
         let mut fields = Map::new();

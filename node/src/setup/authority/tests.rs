@@ -17,6 +17,7 @@ fn network(folder: &Path) -> Network {
         auditors: vec![],
         material_climate: None,
         currency: "EUR".into(),
+        accounting_period: crate::setup::DAY,
     };
     setup.create(folder).unwrap();
     Network::open(folder).unwrap()
