@@ -4,6 +4,7 @@
 //! The processes say only what was done: amounts taken, activities, outputs and their weights, and
 //! the figures of the factors. Nothing in them was computed by the ledger, except what each lot is
 //! expected to carry.
+#![expect(clippy::expect_used, reason = "what it makes itself is sound, or the comparison ends")]
 
 use crate::simulator::random::Random;
 use kerbholz_client::ledger::execute::{self, Commit, Item, execute};
