@@ -7,6 +7,7 @@
 mod amount;
 mod audit;
 mod authority;
+mod avoided;
 mod context;
 mod demo;
 mod dev;
@@ -16,6 +17,7 @@ mod export;
 mod factor;
 mod find;
 mod footprint;
+mod imported;
 mod key;
 mod limit;
 mod lot;
@@ -138,6 +140,9 @@ enum Command {
     /// Correct what a source booked, countersign corrections, and list them
     #[command(subcommand)]
     Restatement(Box<restatement::RestatementCommand>),
+    /// Record what a lot or an order saves elsewhere, beside its footprint, and show it
+    #[command(subcommand)]
+    Avoided(avoided::AvoidedCommand),
     /// Set and show an organisation's limits
     #[command(subcommand)]
     Limit(limit::LimitCommand),
@@ -228,6 +233,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Report, CliError> {
         Command::Lot(command) => lot::run(&context, command).await,
         Command::Footprint(args) => footprint::run(&context, args, output).await,
         Command::Restatement(command) => restatement::run(&context, *command).await,
+        Command::Avoided(command) => avoided::run(&context, command).await,
         Command::Limit(command) => limit::run(&context, command).await,
         Command::Upkeep(command) => upkeep::run(&context, command).await,
         Command::Receipt(command) => receipt::run(&context, command).await,

@@ -17,8 +17,8 @@ mod impact;
 mod sheet;
 
 pub use export::{climate_of, csv, written};
-pub use impact::dimension_named;
-pub(crate) use impact::{impact, unknown_dimension};
+pub(crate) use impact::unknown_dimension;
+pub use impact::{dimension_named, impact};
 
 use crate::written::{Problem, Problems, Reason, Text};
 use check::Checker;

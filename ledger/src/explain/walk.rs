@@ -7,7 +7,8 @@ use crate::id::{LotId, TransformationId};
 use crate::operation::Evidence;
 use crate::query;
 use crate::rows::{
-    BookedRow, LotRow, Origin, Read, ReadError, Table, TransformationRow, booked_key, key, read,
+    BookedRow, LotRow, MADE_OF_NOTHING, Origin, Read, ReadError, Table, TransformationRow,
+    booked_key, key, read,
 };
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
@@ -83,6 +84,9 @@ impl Walk<'_> {
     }
 
     fn booked_lot(&self, id: LotId) -> Result<Option<Footprint>, ReadError> {
+        if self.view == View::AsRestated {
+            return Ok(None);
+        }
         let row = self.booked(&key(Table::Lot, &[id.as_bytes()]))?;
         Ok(row.and_then(|row| row.footprints.into_iter().next()))
     }
@@ -135,7 +139,7 @@ impl Walk<'_> {
         if row.sequence >= below {
             return Err(damaged(&alloc::format!("transformation {id} flows backwards")));
         }
-        let (sequence, sets) = (row.sequence, row.total()?);
+        let (sequence, sets) = (row.sequence, sets_of(&row));
         let place = self.put(What::Transformation(id, Box::new(row)), &sets, Some(sequence));
         self.transformations.insert(id, place);
         Ok(place)
@@ -241,7 +245,13 @@ impl Walk<'_> {
     }
 
     fn tier_of_lot(&mut self, id: LotId, row: &LotRow) -> Result<EvidenceTier, ReadError> {
-        let whole = self.whole(id, row)?;
+        // A factor says by itself what it books as, unless it is not the one that was booked by.
+        let known =
+            matches!(row.origin, Origin::Reading { .. } | Origin::Declared { factor: Some(_), .. });
+        let whole = match (self.view, known) {
+            (View::AsRestated, true) => Footprint::ZERO,
+            _ => self.whole(id, row)?,
+        };
         match &row.origin {
             Origin::Reading { by_host: false, factor, .. } => {
                 self.weigh(&whole, Some(factor), EvidenceTier::Measured)
@@ -291,6 +301,20 @@ impl Walk<'_> {
         };
         Ok(standing.map_or(EvidenceTier::Default, |standing| standing.tier(activity)))
     }
+}
+
+/// Nothing, with the sets of everything that went into a transformation.
+fn sets_of(row: &TransformationRow) -> Footprint {
+    let mut sets = Footprint::ZERO;
+    let activities = row.activities.iter().map(|booked| &booked.footprint);
+    for part in row.inputs.iter().map(|taken| &taken.footprint).chain(activities) {
+        sets.undeclared = sets.undeclared.union(part.undeclared);
+        sets.gwp_sets = sets.gwp_sets.union(part.gwp_sets);
+    }
+    if row.inputs.is_empty() && row.activities.is_empty() {
+        sets.undeclared = MADE_OF_NOTHING;
+    }
+    sets
 }
 
 /// Derived with evidence, default without: what whoever booked it had to show.

@@ -5,12 +5,15 @@ use super::context::Context;
 use super::error::CliError;
 use super::find::{self, Members};
 use super::footprint::restated;
+use super::imported;
 use super::output::{Report, table};
 use super::view;
 use clap::{Args, Subcommand, ValueEnum};
 use kerbholz_client::Session;
 use kerbholz_client::ledger::id::{ContentHash, LotId, MemberId};
-use kerbholz_client::ledger::operation::{Evidence, SinkKind};
+use kerbholz_client::ledger::operation::{
+    DeclaredFootprint, Evidence, LotDeclaration, Operation, SinkKind,
+};
 use kerbholz_client::ledger::quantity::{Milligrams, Quantity, Unit};
 use kerbholz_client::ledger::rows::{LotRow, MemberKind, Origin, Table};
 use kerbholz_node::files::FileError;
@@ -76,8 +79,9 @@ pub enum LotCommand {
 
 /// What is brought in.
 #[derive(Args)]
-#[command(after_help = "Example:\n  kerbholz lot declare \"PA12 powder\" --quantity \"5 kg\" \
-    --factor material.PA12_powder --as printer")]
+#[command(after_help = format!("Examples:\n  kerbholz lot declare \"PA12 powder\" --quantity \"5 kg\" \
+    --factor material.PA12_powder --as printer\n  kerbholz lot declare \"PA12 powder\" --quantity \"5 kg\" \
+    --imported supplier.toml --evidence supplier.pdf --as printer\n\n{}", imported::EXAMPLE))]
 pub struct DeclareArgs {
     /// What it is
     product: String,
@@ -88,8 +92,11 @@ pub struct DeclareArgs {
     #[arg(long, value_parser = amount::mass)]
     mass: Option<Milligrams>,
     /// The factor: its code, or SET@VERSION:CODE
-    #[arg(long, value_name = "CODE")]
-    factor: String,
+    #[arg(long, value_name = "CODE", required_unless_present = "imported")]
+    factor: Option<String>,
+    /// A file of the supplier's own figures, in the place of a factor
+    #[arg(long, value_name = "FILE", conflicts_with = "factor")]
+    imported: Option<PathBuf>,
     /// A document that proves amount or origin; its hash is recorded
     #[arg(long, value_name = "FILE")]
     evidence: Option<PathBuf>,
@@ -166,10 +173,20 @@ pub fn evidence(path: &Path) -> Result<Evidence, CliError> {
 async fn declare(context: &Context, args: DeclareArgs) -> Result<Report, CliError> {
     let evidence = args.evidence.as_deref().map(evidence).transpose()?;
     let machine = context.machine(&args.by).await?;
-    let (factor, _) = find::factor(&machine, &args.factor).await?;
     let own = if args.quantity.unit == Unit::Milligram { args.quantity.amount } else { 0 };
     let mass = args.mass.unwrap_or(Milligrams::new(own));
-    let lot = machine.declare(&args.product, args.quantity, mass, factor, evidence).await?;
+    let footprint = match (&args.imported, &args.factor) {
+        (Some(file), _) => {
+            DeclaredFootprint::Imported(Box::new(imported::read(file, args.quantity, mass)?))
+        }
+        (None, factor) => {
+            let code = factor.as_deref().unwrap_or_default();
+            DeclaredFootprint::Factor(find::factor(&machine, code).await?.0)
+        }
+    };
+    let (product, quantity) = (args.product.clone(), args.quantity);
+    let declared = LotDeclaration { product, quantity, mass, footprint, evidence };
+    let lot = machine.submit(vec![Operation::DeclareLot(declared)]).await?.lot(0, 0);
     context.keep_seen(&machine);
     let text = format!("Declared {} {} as lot {lot}", view::quantity(args.quantity), args.product);
     let quantity = view::quantity_json(args.quantity);
@@ -177,7 +194,7 @@ async fn declare(context: &Context, args: DeclareArgs) -> Result<Report, CliErro
 }
 
 /// Somebody who can own lots.
-const OWNERS: &[MemberKind] = &[MemberKind::Machine, MemberKind::Organisation];
+pub const OWNERS: &[MemberKind] = &[MemberKind::Machine, MemberKind::Organisation];
 
 async fn owner_of(session: &Session, name: Option<&str>) -> Result<Option<MemberId>, CliError> {
     match name {

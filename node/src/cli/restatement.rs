@@ -4,6 +4,7 @@ use super::amount::{self, Share};
 use super::context::Context;
 use super::error::CliError;
 use super::find::{self, Members};
+use super::imported;
 use super::lot::evidence;
 use super::output::{Report, table};
 use super::view;
@@ -61,8 +62,11 @@ pub struct ProposeArgs {
     #[arg(long, value_parser = amount::quantity, requires = "activity")]
     amount: Option<Quantity>,
     /// The right factor: its code, or SET@VERSION:CODE
-    #[arg(long, value_name = "CODE")]
-    factor: String,
+    #[arg(long, value_name = "CODE", required_unless_present = "imported")]
+    factor: Option<String>,
+    /// A file of the supplier's right figures, as for `kerbholz lot declare`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["factor", "made", "amount"])]
+    imported: Option<PathBuf>,
     /// Why
     #[arg(long)]
     reason: String,
@@ -99,7 +103,6 @@ async fn propose(context: &Context, args: ProposeArgs) -> Result<Report, CliErro
     let evidence = args.evidence.as_deref().map(evidence).transpose()?;
     let session = context.session_of(Some(&args.by))?;
     let (by, _) = session.member().await?;
-    let (factor, _) = find::factor(&session, &args.factor).await?;
     let text = args.lot.as_ref().or(args.made.as_ref()).cloned().unwrap_or_default();
     let share = Share { lot: text, amount: None };
     let (lot, row) = find::lot(&session, Some(by), None, &share).await?;
@@ -114,9 +117,16 @@ async fn propose(context: &Context, args: ProposeArgs) -> Result<Report, CliErro
             return Err(CliError::Usage(text));
         }
     };
-    let correction = match args.amount {
-        Some(amount) => Correction::Amount { amount, factor },
-        None => Correction::Factor(factor),
+    let correction = if let Some(file) = &args.imported {
+        let whole = Quantity::new(row.original, row.quantity.unit);
+        Correction::Imported(Box::new(imported::read(file, whole, row.original_mass)?))
+    } else {
+        let code = args.factor.as_deref().unwrap_or_default();
+        let (factor, _) = find::factor(&session, code).await?;
+        match args.amount {
+            Some(amount) => Correction::Amount { amount, factor },
+            None => Correction::Factor(factor),
+        }
     };
     let restatement = Restatement { source, correction, reason: args.reason, evidence };
     let id = session.restate(restatement).await?;

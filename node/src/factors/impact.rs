@@ -40,7 +40,7 @@ pub(super) const fn substance(dimension: Dimension) -> Option<&'static str> {
 ///
 /// # Errors
 /// [`Reason`]: no amount, or one of another unit.
-pub(crate) fn impact(dimension: Dimension, text: &str) -> Result<Ratio, Reason> {
+pub fn impact(dimension: Dimension, text: &str) -> Result<Ratio, Reason> {
     let wanted = || match substance(dimension) {
         Some(substance) => format!("a mass of {substance}, e.g. kg {substance},"),
         None => format!("{} or a multiple of it", dimension.unit()),
