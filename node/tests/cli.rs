@@ -77,6 +77,37 @@ fn init_refuses_what_makes_no_network() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+/// What an export would replace, or cannot say, is found before the ledger is read.
+#[test]
+fn exports_refuse_before_they_read() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("there"), "mine").unwrap();
+    let ledger = ["no-data", "--genesis", "no-genesis.json"];
+    let pact = ["--lot", "bracket", "--out", "new.json"];
+    let table: &[(&str, &[&str], i32, &str)] = &[
+        ("csv", &["--out", "there"], 6, "exists already"),
+        ("parquet", &["--out", "there", "--force"], 6, "is no export"),
+        ("epcis", &["--out", "there"], 6, "exists already"),
+        ("pact", &pact, 2, "--standard"),
+        ("pact", &[&pact[..], &["--standard", ""]].concat(), 2, "it has a name"),
+        ("pact", &[&pact[..], &["--standard", "a", "--company-id", "b"]].concat(), 2, "no URN"),
+        ("pact", &[&pact[..], &["--standard", "a", "--country", "de"]].concat(), 2, "no country"),
+        (
+            "pact",
+            &[&pact[..], &["--standard", "a", "--assessment-report", "4"]].concat(),
+            2,
+            "not in 5..=6",
+        ),
+    ];
+    for (what, rest, expected, says) in table {
+        let output = kerbholz(folder.path(), &[&["export", what], &ledger[..], rest].concat());
+        assert_eq!(code(&output), *expected, "{what} {rest:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(says), "{what} {rest:?}: {}", stderr(&output));
+    }
+    assert_eq!(fs::read_to_string(folder.path().join("there")).unwrap(), "mine");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
 #[test]
 fn keys_are_made_once_and_shown() {
     let folder = tempfile::tempdir().unwrap();

@@ -52,6 +52,7 @@ fn the_demo_shows_the_main_job_and_leaves_nothing_running() {
     books(&found);
     network(&found);
     page_is_whole(&std::fs::read_to_string(&page).unwrap());
+    exported(&data, folder.path());
     audited_again(&data, found["replay"]["log_root"].as_str().unwrap());
 }
 
@@ -148,6 +149,54 @@ fn page_is_whole(page: &str) {
     assert!(!page.contains("<link") && !page.contains("<script src"));
 }
 
+/// Other programs get tables, a product footprint with a receipt that verifies, and events.
+fn exported(data: &Path, folder: &Path) {
+    let (genesis, ledger) =
+        (data.join("genesis.json"), data.join("authorities/authority-1/data/ledger"));
+    let export = |what: &str, out: &Path, rest: &[&str]| {
+        let command = ["--json", "export", what, text(&ledger), "--genesis", text(&genesis)];
+        let output = run(&[&command[..], &["--out", text(out)], rest].concat());
+        assert!(output.status.success(), "{what}: {}", stderr(&output));
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        said
+    };
+    let (csv, parquet) = (folder.join("csv"), folder.join("parquet"));
+    let rows = export("csv", &csv, &[])["rows"].clone();
+    assert_eq!(rows, export("parquet", &parquet, &[])["rows"]);
+    let lots = std::fs::read_to_string(csv.join("lots.csv")).unwrap();
+    assert_eq!(lots.lines().count() as u64, rows["lots"].as_u64().unwrap() + 1);
+    assert!(parquet.join("factors/part-0.parquet").exists());
+
+    let read = |path: &Path| -> Value {
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    };
+    let document = folder.join("part.json");
+    let lot = ["--lot", "spare part", "--standard", "ISO14067"];
+    assert_eq!(export("pact", &document, &lot)["receipt"], true);
+    let lot = read(&document)["extensions"][0]["data"]["lot"].clone();
+    let verify = ["receipt", "verify", text(&document), "--genesis", text(&genesis)];
+    let proved = run(&[&["--json"], &verify[..]].concat());
+    assert!(proved.status.success(), "{}", stderr(&proved));
+    let proved: Value = serde_json::from_slice(&proved.stdout).unwrap();
+    assert!(proved["lots"].as_array().unwrap().iter().any(|one| one["lot"] == lot), "{proved}");
+    assert_eq!(proved["document"], "as_booked");
+    let bent = std::fs::read_to_string(&document).unwrap();
+    let bent = bent.replacen(
+        "\"pcfExcludingBiogenicUptake\": \"3",
+        "\"pcfExcludingBiogenicUptake\": \"1",
+        1,
+    );
+    std::fs::write(&document, bent).unwrap();
+    let refused = run(&verify);
+    assert_eq!(refused.status.code(), Some(5), "{}", stderr(&refused));
+
+    let events = folder.join("events.json");
+    let count = export("epcis", &events, &["--lot", "spare part"])["events"].clone();
+    let list = read(&events)["epcisBody"]["eventList"].clone();
+    assert_eq!(count, list.as_array().unwrap().len());
+    assert!(list.as_array().unwrap().iter().any(|event| event["bizStep"] == "transporting"));
+}
+
 /// Anybody can repeat the audit on what was kept; a flipped byte is named.
 fn audited_again(data: &Path, log_root: &str) {
     let genesis = data.join("genesis.json");
@@ -168,6 +217,12 @@ fn audited_again(data: &Path, log_root: &str) {
     let damaged = run(&arguments);
     assert!([5, 6].contains(&damaged.status.code().unwrap()), "{damaged:?}");
     assert!(stderr(&damaged).contains("00000000000000000001.seg"), "{}", stderr(&damaged));
+
+    let out = data.join("tables");
+    let export = ["export", "csv", text(&one), "--genesis", text(&genesis), "--out", text(&out)];
+    let refused = run(&export);
+    assert_eq!(refused.status.code(), damaged.status.code(), "{}", stderr(&refused));
+    assert!(!out.exists(), "nothing is exported of a damaged ledger");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use kerbholz_node::audit::AuditError;
 use kerbholz_node::demo::{DemoError, Failure};
 use kerbholz_node::driver::DriverError;
 use kerbholz_node::export::ExportError;
+use kerbholz_node::export::pact::proof::DocumentError;
 use kerbholz_node::files::FileError;
 use kerbholz_node::node::NodeError;
 use kerbholz_node::setup::SetupError;
@@ -88,6 +89,9 @@ pub enum CliError {
     /// An audit.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// A product footprint.
+    #[error("the product footprint does not verify: {0}")]
+    Document(#[from] DocumentError),
     /// An export.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -143,7 +147,10 @@ impl CliError {
                 | SetupError::Ports { .. },
             ) => USAGE,
             Self::Client(error) => client_exit_code(error),
-            Self::Receipt(_) | Self::Evidence(_) | Self::Balance(_) => UNVERIFIED,
+            Self::Document(DocumentError::Malformed(_) | DocumentError::NoReceipt) => FILE,
+            Self::Receipt(_) | Self::Evidence(_) | Self::Document(_) | Self::Balance(_) => {
+                UNVERIFIED
+            }
             Self::State(_) => OTHER,
             Self::File(_) | Self::NoKey { .. } | Self::NoAuthority { .. } => FILE,
             Self::Network(_) | Self::Factors(_) | Self::Scenario(_) => FILE,
@@ -159,6 +166,7 @@ impl CliError {
             Self::Demo(failure) => demo_exit_code(&failure.error),
             Self::Audit(error) => audit_exit_code(error),
             Self::Export(ExportError::Unbalanced { .. }) => UNVERIFIED,
+            Self::Export(ExportError::NoFootprint(_)) => OTHER,
             Self::Export(_) => FILE,
             Self::Setup(SetupError::NoPort { .. } | SetupError::InUse(_)) | Self::Other(_) => OTHER,
         }

@@ -14,7 +14,7 @@ use kerbholz_node::audit::replay;
 use kerbholz_node::export::follow::{Followed, Follower, Which};
 use kerbholz_node::export::pact::{self, ProductFootprint, Statement};
 use kerbholz_node::export::{self, ExportError, TableFormat, epcis};
-use kerbholz_node::files;
+use kerbholz_node::files::{self, FileError};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -34,8 +34,8 @@ The same tables as `kerbholz export csv`, each in a folder with one file for eac
 const AFTER_PACT: &str = concat!(
     "\
 Example:
-  kerbholz export pact bracket dev/authorities/authority-0/data --genesis dev/genesis.json \\
-      --standard ISO14067 --out bracket.json
+  kerbholz export pact dev/authorities/authority-0/data --genesis dev/genesis.json --lot bracket \\
+      --standard ISO14067 --assessment-report 5 --out bracket.json
 
 The declared unit is the whole lot. All dimensions stand in an extension as exact integers; a second
 one has the receipt of the transaction that made the lot, where a checkpoint covers it.
@@ -105,10 +105,11 @@ pub struct FileArgs {
 /// Which lot, and what its company says of it.
 #[derive(Args)]
 pub struct PactArgs {
-    /// A lot: its id, the beginning of it, or a product (the newest lot of it)
-    lot: String,
     #[command(flatten)]
     ledger: LedgerArgs,
+    /// Which: an id, its beginning, or a product (the newest lot of it)
+    #[arg(long)]
+    lot: String,
     #[command(flatten)]
     file: FileArgs,
     /// A standard by which your company declares it, e.g. ISO14067; more than one may be given
@@ -177,10 +178,10 @@ pub fn run(command: ExportCommand, output: &Output) -> Result<Report, CliError> 
 
 fn tables(args: &TableArgs, format: TableFormat, output: &Output) -> Result<Report, CliError> {
     let TableArgs { ledger, out, force } = args;
+    export::may_be_made(out, *force)?;
     let genesis = read_genesis(&ledger.genesis)?;
     let mut watch = Watch::new(output.is_json());
     let exported = tokio::task::block_in_place(|| {
-        export::may_be_made(out, *force)?;
         let replayed = replay(&ledger.data, &genesis, &mut watch)?;
         watch.say("writing");
         Ok::<_, CliError>(export::tables(&replayed, &genesis, format, out, *force)?)
@@ -208,13 +209,7 @@ fn follow(
     name: &str,
     output: &Output,
 ) -> Result<Followed, CliError> {
-    /// Fewer digits of an id could be a word.
-    const DIGITS_MIN: usize = 6;
-    let digits = name.len() >= DIGITS_MIN && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let which = match digits {
-        true => Which::Id(name.to_ascii_lowercase()),
-        false => Which::Product(name.to_owned()),
-    };
+    let which = Which(name.to_owned());
     let mut watch = Watch::new(output.is_json());
     let mut follower = Follower::new(which, &mut watch);
     let replayed = tokio::task::block_in_place(|| replay(&ledger.data, genesis, &mut follower));
@@ -230,7 +225,7 @@ fn chosen(followed: &Followed, name: &str) -> Result<LotId, CliError> {
         let row = query::lot(&followed.state, *lot).map_err(ExportError::from)?;
         lots.extend(row.map(|row| (row.created_at, row.sequence, *lot)));
     }
-    let by_id = lots.iter().all(|(.., lot)| lot.to_string().starts_with(name));
+    let by_id = lots.iter().all(|(.., lot)| Which::begins(*lot, name));
     match lots.iter().max() {
         None => Err(CliError::no_such("lot", name, "kerbholz export csv")),
         Some(_) if by_id && lots.len() > 1 => {
@@ -333,7 +328,10 @@ impl FileArgs {
 
     fn write(&self, document: &Value) -> Result<(), CliError> {
         self.may_be_written()?;
-        files::write(&self.out, format!("{document:#}\n").as_bytes(), false)?;
-        Ok(())
+        let written = files::write(&self.out, format!("{document:#}\n").as_bytes(), false);
+        written.map_err(|error| match error {
+            FileError::Io { path, source } => ExportError::Io { path, source }.into(),
+            other => other.into(),
+        })
     }
 }

@@ -13,7 +13,9 @@ use kerbholz_client::ledger::transaction::UnverifiedTransaction;
 use kerbholz_client::network::read_genesis;
 use kerbholz_client::receipt::{RECEIPT_BYTES_MAX, Receipt, ReceiptError};
 use kerbholz_client::{ClientError, Session};
+use kerbholz_node::export::pact::proof::{self, Standing};
 use kerbholz_node::files::{self, FileError};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -32,7 +34,7 @@ pub enum ReceiptCommand {
     /// Verify a receipt offline, e.g. `kerbholz receipt verify bracket.receipt --genesis
     /// genesis.json`
     Verify {
-        /// The receipt
+        /// The receipt, or a product footprint that has one in it
         file: PathBuf,
         /// The network's genesis file; all that is needed
         #[arg(long, value_name = "FILE")]
@@ -84,17 +86,37 @@ async fn subject(session: &Session, what: &str) -> Result<TransactionId, CliErro
 }
 
 fn verify(file: &Path, genesis: &Path) -> Result<Report, CliError> {
+    /// A product footprint has its receipt in hexadecimal.
+    const BYTES_MAX: usize = 3 * RECEIPT_BYTES_MAX;
     let failed = |source| FileError::Io { path: file.to_owned(), source };
     let genesis = read_genesis(genesis)?;
     let length = std::fs::metadata(file).map_err(failed)?.len();
-    if length > RECEIPT_BYTES_MAX as u64 {
+    if length > BYTES_MAX as u64 {
         let reason = format!("{length} bytes: no receipt is longer than {RECEIPT_BYTES_MAX}");
         return Err(FileError::Malformed { path: file.to_owned(), reason }.into());
     }
     let bytes = std::fs::read(file).map_err(failed)?;
-    let receipt = Receipt::decode(&bytes)?;
+    // No receipt is JSON.
+    if serde_json::from_slice::<IgnoredAny>(&bytes).is_err() {
+        let receipt = Receipt::decode(&bytes)?;
+        let committees = receipt.verify(&genesis)?;
+        return Ok(proven(&receipt, &genesis, &committees)?);
+    }
+    let (document, receipt) = proof::read(&bytes)?;
     let committees = receipt.verify(&genesis)?;
-    Ok(proven(&receipt, &genesis, &committees)?)
+    let standing = proof::compare(&document, &receipt)?;
+    let mut report = proven(&receipt, &genesis, &committees)?;
+    let (says, word) = match standing {
+        Standing::AsBooked => ("its figures are the proven ones", "as_booked"),
+        Standing::Restated => {
+            ("the lot was restated since: proved are the lot and its first figures", "restated")
+        }
+    };
+    report.text = format!("document     {}, {says}\n{}", document.id, report.text);
+    if let Value::Object(fields) = &mut report.json {
+        fields.insert("document".into(), word.into());
+    }
+    Ok(report)
 }
 
 /// What a verified receipt proves.

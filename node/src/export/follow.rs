@@ -14,21 +14,21 @@ use kerbholz_ledger::rows::{LotRow, Table, Write, key};
 use kerbholz_ledger::transaction::UnverifiedTransaction;
 use std::collections::BTreeMap;
 
-/// Which lots.
+/// Which lots: those of a product of this name, and those whose id begins with it, in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// Those whose id begins like this, in hexadecimal.
-    Id(String),
-    /// Those of a product.
-    Product(String),
-}
+pub struct Which(pub String);
 
 impl Which {
+    /// Fewer digits of an id may be a word.
+    const DIGITS_MIN: usize = 6;
+
+    /// Whether an id begins like this.
+    pub fn begins(id: LotId, name: &str) -> bool {
+        name.len() >= Self::DIGITS_MIN && id.to_string().starts_with(&name.to_ascii_lowercase())
+    }
+
     fn is(&self, id: LotId, row: &LotRow) -> bool {
-        match self {
-            Self::Id(beginning) => id.to_string().starts_with(beginning.as_str()),
-            Self::Product(product) => row.product == *product,
-        }
+        row.product == self.0 || Self::begins(id, &self.0)
     }
 }
 

@@ -12,6 +12,7 @@ mod decimal;
 mod document;
 mod figures;
 mod lot;
+pub mod proof;
 
 pub use decimal::Decimal;
 pub use document::{

@@ -3,8 +3,11 @@
 use super::*;
 use crate::export::follow::{Which, followed};
 use crate::export::tests::world::*;
+use kerbholz_client::receipt::Receipt;
+use kerbholz_consensus::{Checkpoint, CommitDigest};
 use kerbholz_ledger::footprint::{DIMENSIONS, DimensionSet, GwpSets};
 use kerbholz_ledger::quantity::{Quantity, Unit};
+use kerbholz_ledger::receipt::Proof;
 use kerbholz_ledger::transformation::OutputRole;
 use proptest::prelude::*;
 
@@ -13,7 +16,7 @@ fn statement() -> Statement {
 }
 
 fn of(world: &World, lot: LotId) -> Result<Vec<ProductFootprint>, PactError> {
-    let which = Which::Id(lot.to_string());
+    let which = Which(lot.to_string());
     let followed = followed(&which, &world.effects, &world.state);
     footprints(&followed, world.genesis.network(), lot, &statement())
 }
@@ -254,6 +257,57 @@ fn every_unit_has_a_declared_unit() {
         assert_eq!(found, (name, number.to_owned()), "{unit:?}");
         assert_eq!(product.mass().as_str(), mass, "{unit:?}");
     }
+}
+
+/// The receipt of the transaction that made a lot; nobody has signed it.
+fn receipt(world: &World, lot: LotId) -> Receipt {
+    let transaction = query::lot(&world.state, lot).unwrap().unwrap().transaction;
+    let mut executed = world.effects.iter().flat_map(|(_, effects)| &effects.executed);
+    let executed = executed.find(|done| done.id == transaction).unwrap().clone();
+    let leaves = query::ledger(&world.state).unwrap().log_leaves;
+    let proof = Proof::of(&world.state, executed, None, leaves).unwrap();
+    let statement = kerbholz_consensus::Statement {
+        index: 0,
+        commit_digest: CommitDigest::NONE,
+        log_root: [0; 32],
+        state_digest: [0; 32],
+    };
+    let checkpoint = Checkpoint { statement, signatures: vec![] };
+    Receipt { epochs: vec![], proof, checkpoint }
+}
+
+#[test]
+fn a_document_is_held_against_its_receipt() {
+    let mut world = World::new();
+    let (lot, powder, _) = bracket(&mut world);
+    let document = of(&world, lot).unwrap().remove(0);
+    let receipt = receipt(&world, lot);
+    let compared = |document: &ProductFootprint| proof::compare(document, &receipt);
+    assert_eq!(compared(&document).unwrap(), proof::Standing::AsBooked);
+
+    let json = serde_json::to_value(&document).unwrap();
+    for (path, value) in [
+        ("/pcf/pcfExcludingBiogenicUptake", json!("1")),
+        ("/pcf/pcfIncludingBiogenicUptake", json!("1")),
+        ("/pcf/fossilGhgEmissions", json!("1")),
+        ("/extensions/0/data/amount", json!("3")),
+        ("/extensions/0/data/dimensions/energy/value", json!("1")),
+        ("/extensions/0/data/dimensions/energy/declared", json!(true)),
+    ] {
+        let mut bent = json.clone();
+        *bent.pointer_mut(path).unwrap() = value;
+        let refused = compared(&serde_json::from_value(bent).unwrap());
+        assert!(matches!(refused, Err(proof::DocumentError::Differs { .. })), "{path}");
+    }
+    let other = of(&world, powder).unwrap().remove(0);
+    assert!(matches!(compared(&other), Err(proof::DocumentError::OtherLot)));
+
+    world.restate(powder, 2, "powder");
+    let restated = of(&world, lot).unwrap().pop().unwrap();
+    assert_eq!(compared(&restated).unwrap(), proof::Standing::Restated);
+    let text = serde_json::to_vec(&restated).unwrap();
+    assert!(matches!(proof::read(&text), Err(proof::DocumentError::NoReceipt)));
+    assert!(matches!(proof::read(b"{}"), Err(proof::DocumentError::Malformed(_))));
 }
 
 /// A schema that accepts everything would judge nothing.
