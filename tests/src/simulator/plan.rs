@@ -159,11 +159,14 @@ impl Plan {
             Weather::Calm => 0,
             _ => rounds * delta_ms * 3 / 4,
         };
-        let busy_until_ms = stable_from_ms + rounds * delta_ms * 3 / 4;
-        let wake_ms = busy_until_ms + 20 * delta_ms + random.between(0, 15_000);
+        let quiet_ms = 20 * delta_ms + random.between(0, 15_000);
+        let liars = draw_liars(size, options.liars, &mut random);
+        // Judging begins the later the more have to be found out, and lasts as long for all.
+        let finding_ms = finding_out_ms(&liars, delta_ms);
+        let busy_until_ms = stable_from_ms + rounds * delta_ms * 3 / 4 + finding_ms;
+        let wake_ms = busy_until_ms + quiet_ms;
         // The more there may be who lie, the more rounds in a row they may lead.
         let end_ms = wake_ms + (30 + 2 * (size as u64 / 3)) * delta_ms;
-        let liars = draw_liars(size, options.liars, &mut random);
         let mut breakages = draw_breakages(weather, size, stable_from_ms, &mut random);
         breakages.extend(draw_losses(seed, &liars, stable_from_ms, &mut random));
         let (joiners, votes) = draw_votes(options, size, busy_until_ms, &mut random);
@@ -207,9 +210,9 @@ impl Plan {
     }
 
     /// How long after the network became stable every honest leader commits directly: until then
-    /// those who lag may still catch up.
+    /// those who lag may still catch up, and those who lie are found out.
     pub fn settling_ms(&self) -> u64 {
-        20 * self.parameters.delta_ms
+        20 * self.parameters.delta_ms + finding_out_ms(&self.liars, self.parameters.delta_ms)
     }
 
     /// Whether the network behaves.
@@ -263,6 +266,12 @@ impl Conditions {
             executing_ms: delta_ms / 4,
         }
     }
+}
+
+/// How long it takes until all who lie have been found out: each may cost a leader one question
+/// asked in vain, which is a message and its answer.
+fn finding_out_ms(liars: &BTreeMap<usize, Name>, delta_ms: u64) -> u64 {
+    2 * delta_ms * liars.len() as u64
 }
 
 /// A large committee costs as much as a hundred small ones.
