@@ -50,17 +50,36 @@ impl Encoder {
 
     /// The canonical bytes of a value, until the next one.
     pub(crate) fn encode<T: Serialize>(&mut self, value: &T) -> &[u8] {
+        let end = self.write(0, value);
+        self.0.get(..end).unwrap_or_default()
+    }
+
+    /// The hash of a value's canonical bytes, as [`crate::id::hash`] has it of one part, without
+    /// copying that part.
+    pub(crate) fn hash<T: Serialize>(&mut self, domain: &str, value: &T) -> [u8; 32] {
+        const LENGTH: usize = size_of::<u64>();
+        let name = LENGTH..LENGTH + domain.len();
+        let start = name.end + LENGTH;
+        let end = self.write(start, value);
+        self.0[..name.start].copy_from_slice(&(domain.len() as u64).to_le_bytes());
+        self.0[name.clone()].copy_from_slice(domain.as_bytes());
+        self.0[name.end..start].copy_from_slice(&((end - start) as u64).to_le_bytes());
+        *blake3::hash(&self.0[..end]).as_bytes()
+    }
+
+    /// Writes the canonical bytes of a value from there on, and says where they end.
+    fn write<T: Serialize>(&mut self, start: usize, value: &T) -> usize {
         /// Nearly all rows and transactions are shorter.
         const ROOM: usize = 2048;
         let config = bincode::config::standard();
-        if self.0.is_empty() {
-            self.0.resize(ROOM, 0);
+        if self.0.len() <= start {
+            self.0.resize(start + ROOM, 0);
         }
         loop {
-            match bincode::serde::encode_into_slice(value, &mut self.0, config) {
-                Ok(length) => return self.0.get(..length).unwrap_or_default(),
+            match bincode::serde::encode_into_slice(value, &mut self.0[start..], config) {
+                Ok(length) => return start + length,
                 Err(EncodeError::UnexpectedEnd) => self.0.resize(2 * self.0.len(), 0),
-                Err(_) => return &[],
+                Err(_) => return start,
             }
         }
     }

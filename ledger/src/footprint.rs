@@ -282,7 +282,7 @@ impl Footprint {
     fn combine(
         &self,
         other: &Self,
-        operation: fn(i128, i128) -> Option<i128>,
+        operation: impl Fn(i128, i128) -> Option<i128>,
     ) -> Result<[i128; DIMENSIONS], Overflow> {
         let mut values = [0; DIMENSIONS];
         for (index, value) in values.iter_mut().enumerate() {
@@ -300,12 +300,14 @@ impl Footprint {
         if whole == 0 || part > whole {
             return Err(Overflow);
         }
-        let mut share = self.clone();
         if part == whole {
-            return Ok(share);
+            return Ok(self.clone());
         }
-        for value in share.values.iter_mut().filter(|value| **value != 0) {
-            *value = mul_div_floor(*value, part, whole)?;
+        let mut share = self.emptied();
+        for (value, share) in self.values.iter().zip(&mut share.values) {
+            if *value != 0 {
+                *share = mul_div_floor(*value, part, whole)?;
+            }
         }
         Ok(share)
     }
@@ -329,8 +331,10 @@ impl Footprint {
             heir.values = self.values;
             return Ok(parts);
         }
+        let weights = weights.iter().map(|weight| u128::from(*weight));
         for (index, value) in self.values.iter().enumerate().filter(|(_, value)| **value != 0) {
-            for (part, share) in parts.iter_mut().zip(largest_remainder(*value, weights, total)?) {
+            let shares = largest_remainder(*value, weights.clone(), total)?;
+            for (part, share) in parts.iter_mut().zip(shares) {
                 part.values[index] = share;
             }
         }

@@ -22,8 +22,11 @@ pub const LEAVES_MAX: u64 = 1 << 56;
 
 /// The digest of a log entry: who it was, what became of it, and what it changed.
 pub fn leaf(id: TransactionId, result: &Result<(), Rejection>, effects: Digest) -> Digest {
-    let result = codec::encode(result);
-    Digest::new(hash("kerbholz/log-leaf", &[id.as_bytes(), &result, effects.as_bytes()]))
+    /// A code and the number of an operation take no more.
+    const ROOM: usize = 16;
+    let mut encoder = codec::Encoder::with_room(ROOM);
+    let result = encoder.encode(result);
+    Digest::new(hash("kerbholz/log-leaf", &[id.as_bytes(), result, effects.as_bytes()]))
 }
 
 /// The root of a log in which nothing stands.

@@ -232,7 +232,15 @@ pub fn read<T: serde::de::DeserializeOwned>(
     state: &dyn Read,
     key: &[u8],
 ) -> Result<Option<T>, ReadError> {
-    let mut row = Ok(None);
-    state.view(key, &mut |bytes| row = bytes.map(codec::decode_trusted).transpose())?;
-    row.map_err(|error| ReadError(alloc::format!("row {}: {error}", hex::encode(key))))
+    // Large rows are moved as seldom as can be.
+    let (mut row, mut damaged) = (None, None);
+    state.view(key, &mut |bytes| match bytes.map(codec::decode_trusted) {
+        Some(Ok(found)) => row = Some(found),
+        Some(Err(error)) => damaged = Some(error),
+        None => {}
+    })?;
+    match damaged {
+        None => Ok(row),
+        Some(error) => Err(ReadError(alloc::format!("row {}: {error}", hex::encode(key)))),
+    }
 }

@@ -16,6 +16,7 @@ use crate::rows::{
     committee_key, key, limits_key,
 };
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 /// The effects of genesis: the state before the first commit.
 ///
@@ -24,7 +25,8 @@ use alloc::vec::Vec;
 pub fn genesis(genesis: &Genesis) -> Result<Effects, ReadError> {
     genesis.validate().map_err(|error| ReadError(alloc::format!("genesis: {error}")))?;
     let nothing = Memory::default();
-    let mut state = Overlay::new(&nothing);
+    let encoder = Cell::default();
+    let mut state = Overlay::new(&nothing, &encoder);
     for (kind, members) in [
         (MemberKind::Organisation, &genesis.organisations),
         (MemberKind::Publisher, &genesis.publishers),

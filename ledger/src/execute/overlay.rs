@@ -3,65 +3,73 @@
 //! A commit is one overlay over the storage, a transaction one over the commit's; a refused
 //! transaction's overlay is dropped, so that nothing of it remains.
 
-use crate::bytes::Bytes;
+use crate::bytes::{Bytes, Key};
 use crate::codec::Encoder;
 use crate::rows::{Read, ReadError, Row, Write};
 use alloc::{collections::BTreeMap, vec::Vec};
-use core::ops::Bound;
+use core::{cell::Cell, ops::Bound};
 use serde::Serialize;
 
 /// A state with changes on top.
 pub(super) struct Overlay<'a> {
     base: &'a dyn Read,
-    writes: BTreeMap<Bytes, Option<Bytes>>,
-    encoder: Encoder,
+    writes: BTreeMap<Key<'static>, Option<Bytes>>,
+    /// One for all overlays of a commit.
+    encoder: &'a Cell<Encoder>,
 }
 
 impl<'a> Overlay<'a> {
     /// No changes yet.
-    pub(super) fn new(base: &'a dyn Read) -> Self {
-        Self { base, writes: BTreeMap::new(), encoder: Encoder::default() }
+    pub(super) fn new(base: &'a dyn Read, encoder: &'a Cell<Encoder>) -> Self {
+        Self { base, writes: BTreeMap::new(), encoder }
     }
 
     /// Sets a row.
     pub(super) fn put<T: Serialize>(&mut self, key: Vec<u8>, row: &T) {
-        let row = self.encoder.encode(row).into();
-        self.writes.insert(key.into(), Some(row));
+        let mut encoder = self.encoder.take();
+        let row = encoder.encode(row).into();
+        self.encoder.set(encoder);
+        self.set(key, Some(row));
     }
 
     /// Sets a row of an index: the key says everything.
     pub(super) fn mark(&mut self, key: Vec<u8>) {
-        self.writes.insert(key.into(), Some(Bytes::default()));
+        self.set(key, Some(Bytes::default()));
     }
 
     /// Removes a row.
     pub(super) fn remove(&mut self, key: Vec<u8>) {
-        self.writes.insert(key.into(), None);
+        self.set(key, None);
+    }
+
+    fn set(&mut self, key: Vec<u8>, value: Option<Bytes>) {
+        self.writes.insert(Key::kept(key.into()), value);
     }
 
     /// Takes over the changes of an overlay that lay on this one.
     pub(super) fn adopt(&mut self, writes: &[Write]) {
         for write in writes {
-            self.writes.insert(write.key.clone(), write.value.clone());
+            self.writes.insert(Key::kept(write.key.clone()), write.value.clone());
         }
     }
 
     /// The changes, ascending by key.
     pub(super) fn into_writes(self) -> Vec<Write> {
-        self.writes.into_iter().map(|(key, value)| Write { key, value }).collect()
+        let write = |(key, value): (Key<'static>, _)| Write { key: key.into_bytes(), value };
+        self.writes.into_iter().map(write).collect()
     }
 }
 
 impl Read for Overlay<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-        match self.writes.get(key) {
+        match self.writes.get(&Key::lent(key)) {
             Some(value) => Ok(value.as_ref().map(|value| value.to_vec())),
             None => self.base.get(key),
         }
     }
 
     fn view(&self, key: &[u8], see: &mut dyn FnMut(Option<&[u8]>)) -> Result<(), ReadError> {
-        match self.writes.get(key) {
+        match self.writes.get(&Key::lent(key)) {
             Some(value) => see(value.as_deref()),
             None => self.base.view(key, see)?,
         }
@@ -73,9 +81,9 @@ impl Read for Overlay<'_> {
         let mut there = 0;
         let changed: Vec<_> = self
             .writes
-            .range::<[u8], _>((Bound::Included(prefix.max(from)), Bound::Unbounded))
+            .range((Bound::Included(Key::lent(prefix.max(from))), Bound::Unbounded))
             .take_while(|(key, value)| {
-                let wanted = there < limit && key.starts_with(prefix);
+                let wanted = there < limit && key.bytes().starts_with(prefix);
                 there += usize::from(value.is_some());
                 wanted
             })
@@ -85,8 +93,8 @@ impl Read for Overlay<'_> {
         let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = below.into_iter().collect();
         for (key, value) in changed {
             match value {
-                Some(value) => rows.insert(key.to_vec(), value.to_vec()),
-                None => rows.remove(&**key),
+                Some(value) => rows.insert(key.bytes().to_vec(), value.to_vec()),
+                None => rows.remove(key.bytes()),
             };
         }
         Ok(rows.into_iter().take(limit).collect())
@@ -122,7 +130,8 @@ mod tests {
             state.apply(&below);
             let mut applied = state.clone();
             applied.apply(&on_top);
-            let mut overlay = Overlay::new(&state);
+            let encoder = Cell::default();
+            let mut overlay = Overlay::new(&state, &encoder);
             overlay.adopt(&on_top);
             let (left, right) = (overlay.scan(&prefix, &from, limit), applied.scan(&prefix, &from, limit));
             prop_assert_eq!(left, right);

@@ -7,7 +7,7 @@ use super::work::{Checked, Moment, Refusal, Totals, Work};
 use super::{
     Commit, Effects, Event, EventBody, Executed, Item, completion, envelope, orders, upkeep,
 };
-use crate::codec;
+use crate::codec::{self, Encoder};
 use crate::id::{Digest, OrderId, TransactionId, hash};
 use crate::log;
 use crate::quantity::{CommitIndex, Timestamp};
@@ -17,6 +17,7 @@ use crate::rows::{
 };
 use crate::transaction::Transaction;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 /// Most deadlines that one commit works off; the rest follows in the next ones, oldest first.
 pub const DEADLINES_MAX: usize = 64;
@@ -36,7 +37,8 @@ pub(crate) fn execute_with(
     state: &dyn Read,
     steps: usize,
 ) -> Result<Effects, ReadError> {
-    let mut run = Run::begin(commit, state)?;
+    let encoder = Cell::default();
+    let mut run = Run::begin(commit, state, &encoder)?;
     for (deadline, order) in orders::due(&run.state, run.ledger.time, DEADLINES_MAX)? {
         run.pass_deadline(deadline, order)?;
     }
@@ -49,11 +51,11 @@ pub(crate) fn execute_with(
 
 /// What an [`Executed`] entry stands for: BLAKE3 over its encoded writes.
 pub fn effects_digest(writes: &[Write]) -> Digest {
-    let value = |write: &Write| write.value.as_ref().map_or(0, |value| value.len());
-    // Lengths take at most nine bytes.
-    let length = writes.iter().map(|write| write.key.len() + value(write) + 20).sum();
-    let mut encoder = codec::Encoder::with_room(length);
-    Digest::new(hash("kerbholz/effects", &[encoder.encode(&writes)]))
+    digest_of(&mut Encoder::default(), writes)
+}
+
+fn digest_of(encoder: &mut Encoder, writes: &[Write]) -> Digest {
+    Digest::new(encoder.hash("kerbholz/effects", &writes))
 }
 
 /// The chain over effects: the digest before, the commit, and the effects of all that was executed
@@ -87,6 +89,7 @@ fn transaction_key(id: TransactionId) -> Vec<u8> {
 /// A commit being executed.
 struct Run<'a> {
     state: Overlay<'a>,
+    encoder: &'a Cell<Encoder>,
     ledger: LedgerRow,
     executed: Vec<Executed>,
     leaves: Vec<Digest>,
@@ -108,7 +111,11 @@ struct Done {
 }
 
 impl<'a> Run<'a> {
-    fn begin(commit: &Commit, state: &'a dyn Read) -> Result<Self, ReadError> {
+    fn begin(
+        commit: &Commit,
+        state: &'a dyn Read,
+        encoder: &'a Cell<Encoder>,
+    ) -> Result<Self, ReadError> {
         let ledger: Option<LedgerRow> = read(state, &key(Table::Ledger, &[]))?;
         let mut ledger = ledger.ok_or_else(|| ReadError("there is no genesis".into()))?;
         if ledger.commit.get().checked_add(1) != Some(commit.index.get()) {
@@ -119,9 +126,10 @@ impl<'a> Run<'a> {
         ledger.commit = commit.index;
         ledger.time = ledger.time.max(commit.time);
         let (executed, leaves, events) = (Vec::new(), Vec::new(), Vec::new());
-        let (state, effects) = (Overlay::new(state), Vec::new());
+        let (state, effects) = (Overlay::new(state, encoder), Vec::new());
         Ok(Self {
             state,
+            encoder,
             ledger,
             executed,
             leaves,
@@ -134,7 +142,7 @@ impl<'a> Run<'a> {
 
     fn work(&self, transaction: TransactionId) -> Work<'_> {
         Work {
-            state: Overlay::new(&self.state),
+            state: Overlay::new(&self.state, self.encoder),
             totals: Totals::of(&self.ledger),
             events: Vec::new(),
             next_committee: self.next_committee.clone(),
@@ -221,7 +229,9 @@ impl<'a> Run<'a> {
             }
             Err(rejection) => (Err(rejection), Vec::new()),
         };
-        let effects = effects_digest(&writes);
+        let mut encoder = self.encoder.take();
+        let effects = digest_of(&mut encoder, &writes);
+        self.encoder.set(encoder);
         let leaf = self.ledger.log_leaves + self.leaves.len() as u64;
         let (commit, time) = (self.ledger.commit, self.ledger.time);
         let row = TransactionRow { commit, time, leaf, result, effects };

@@ -15,6 +15,7 @@ use crate::rejection::Code;
 use crate::restatement::{Correction, Restatement, Source};
 use crate::rows::{LotRow, Origin, Read, ReadError, Table, TransformationRow, key};
 use alloc::{boxed::Box, collections::BTreeSet, string::String, vec::Vec};
+use core::cell::Cell;
 
 /// The books under other factors, beside as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,8 +86,9 @@ pub enum KeptBecause {
 /// [`ReadError`] when the storage fails, or sums do not fit.
 pub fn what_if(state: &dyn Read, factors: &[Factor]) -> Result<WhatIf, ReadError> {
     let ledger = query::ledger(state)?;
+    let encoder = Cell::default();
     let mut settled = Work {
-        state: Overlay::new(state),
+        state: Overlay::new(state, &encoder),
         totals: Totals::of(&ledger),
         events: Vec::new(),
         next_committee: None,
@@ -102,7 +104,7 @@ pub fn what_if(state: &dyn Read, factors: &[Factor]) -> Result<WhatIf, ReadError
     refusals_are_errors(work_off(&mut settled, usize::MAX))?;
     let before = settled.totals.clone();
     let mut work = Work {
-        state: Overlay::new(&settled.state),
+        state: Overlay::new(&settled.state, &encoder),
         totals: before.clone(),
         events: Vec::new(),
         next_committee: None,

@@ -152,6 +152,13 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// Makes room for so many flows, each of which is large.
+    fn flows_into(&mut self, place: usize, count: usize) -> Result<(), ReadError> {
+        let at = self.places.get_mut(place).ok_or_else(|| damaged("a place is missing"))?;
+        at.from.reserve_exact(count);
+        Ok(())
+    }
+
     /// A flow between two places.
     fn flow(&mut self, from: usize, to: usize, share: Footprint) -> Result<(), ReadError> {
         self.receive(from, &share)?;
@@ -196,6 +203,7 @@ impl Walk<'_> {
                 return Ok(());
             }
         };
+        self.flows_into(place, 1)?;
         self.flow(from, place, share)
     }
 
@@ -214,6 +222,7 @@ impl Walk<'_> {
             parts.push(waste);
         }
         let unsettled = share_out(share, &mut parts);
+        self.flows_into(place, parts.len())?;
         let mut parts = parts.into_iter();
         for (taken, part) in row.inputs.iter().zip(&mut parts) {
             let from = self.lot(taken.portion.lot, sequence)?;

@@ -6,16 +6,16 @@ use ethnum::I256;
 
 /// Shares of a value by weights that add up to `total`: the floor of each, and what is left over to
 /// the largest remainders, ties by order.
-pub(super) fn largest_remainder<W: Copy + Into<u128>>(
+pub(super) fn largest_remainder(
     value: i128,
-    weights: &[W],
+    weights: impl ExactSizeIterator<Item = u128>,
     total: u128,
 ) -> Result<Vec<i128>, Overflow> {
     let mut shares = Vec::with_capacity(weights.len());
     let mut remainders = Vec::with_capacity(weights.len());
     let mut rest = value;
-    for (index, weight) in weights.iter().enumerate() {
-        let (share, remainder) = floor_share(value, (*weight).into(), total)?;
+    for (index, weight) in weights.enumerate() {
+        let (share, remainder) = floor_share(value, weight, total)?;
         // Exact however far it wraps on the way: what is left in the end is small.
         rest = rest.wrapping_sub(share);
         shares.push(share);
@@ -59,15 +59,15 @@ pub(crate) fn in_proportion(value: i128, parts: &[i128]) -> Option<Vec<i128>> {
     if negative && parts.iter().any(|part| *part > 0) {
         return None;
     }
-    let weights: Vec<u128> = parts.iter().map(|part| part.unsigned_abs()).collect();
-    let total = weights.iter().try_fold(0_u128, |sum, weight| sum.checked_add(*weight))?;
+    let weights = parts.iter().map(|part| part.unsigned_abs());
+    let total = weights.clone().try_fold(0_u128, |sum, weight| sum.checked_add(weight))?;
     if total == 0 {
         return None;
     }
     if value.unsigned_abs() == total && (value < 0) == negative {
         return Some(parts.to_vec());
     }
-    largest_remainder(value, &weights, total).ok()
+    largest_remainder(value, weights, total).ok()
 }
 
 fn to_i128(value: I256) -> Result<i128, Overflow> {
