@@ -19,6 +19,7 @@ use crate::quantity::{Milliseconds, Timestamp, Unit};
 use crate::rows::{
     LotRow, MemberRow, OrderRow, Read, ReadError, SinkRow, Table, TransformationRow,
 };
+use crate::upkeep::{self, Upkeep};
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use serde::Serialize;
 
@@ -42,6 +43,9 @@ pub struct Statement {
     pub sources: u64,
     /// How well each provider's machines predict.
     pub accuracy: BTreeMap<MemberId, Accuracy>,
+    /// What the ledger itself took, by its accounting periods, whose length is the genesis's; their
+    /// totals are the sinks of kind upkeep.
+    pub upkeep: Vec<Upkeep>,
 }
 
 /// What went through an organisation in a period.
@@ -115,6 +119,7 @@ pub fn statement(state: &dyn Read, period: Milliseconds) -> Result<Statement, Ba
         open: BTreeMap::new(),
         sources: 0,
         accuracy: BTreeMap::new(),
+        upkeep: upkeep::periods(state)?,
     };
     flows::add_up(state, &books, period, &mut statement)?;
     statement.meters = meters::add_up(state, &books)?;

@@ -5,12 +5,13 @@
 //! footprint of its supply, and a sink of kind [`SinkKind::Upkeep`](crate::operation::SinkKind)
 //! books that lot out. A restatement of the reading comes through to the sink, and so to the shares.
 
+use crate::balance::each;
 use crate::footprint::{Dimension, Footprint, Overflow};
 use crate::quantity::Timestamp;
 use crate::rows::{
     Read, ReadError, SinkRow, Table, UpkeepRow, key, read, upkeep_count_key, upkeep_sink_key,
 };
-use alloc::vec::Vec;
+use alloc::{collections::BTreeSet, vec::Vec};
 
 /// What an accounting period took, as it is known now: operators may still book.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +65,28 @@ impl Upkeep {
 /// [`ReadError`] when the storage fails or a row is damaged.
 pub fn rules(state: &dyn Read) -> Result<Option<UpkeepRow>, ReadError> {
     read(state, &key(Table::Upkeep, &[]))
+}
+
+/// The accounting periods that had transactions or bookings, ascending.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails or a row is damaged.
+pub fn periods(state: &dyn Read) -> Result<Vec<Upkeep>, ReadError> {
+    fn number(key: &[u8]) -> Result<u64, ReadError> {
+        let first = key.first_chunk().copied().map(u64::from_be_bytes);
+        first.ok_or_else(|| ReadError("the key of an accounting period is too short".into()))
+    }
+    let mut numbers = BTreeSet::new();
+    each(state, Table::UpkeepCount, |key, _: u64| {
+        numbers.insert(number(key)?);
+        Ok::<_, ReadError>(())
+    })?;
+    each(state, Table::UpkeepSink, |key, ()| {
+        numbers.insert(number(key)?);
+        Ok::<_, ReadError>(())
+    })?;
+    let periods = numbers.into_iter().map(|number| upkeep(state, number).transpose());
+    periods.flatten().collect()
 }
 
 /// An accounting period; `None` where the ledger keeps no account of itself.

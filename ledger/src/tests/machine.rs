@@ -7,7 +7,7 @@
 //! KERBHOLZ_OPERATIONS=1000000 cargo test --release -p kerbholz-ledger machine -- --nocapture
 //! ```
 
-use super::oracle::{Oracle, Values};
+use super::oracle::{Books, Oracle, Values};
 use super::properties::{ALL, History, Try};
 use super::world::*;
 use crate::balance;
@@ -17,6 +17,7 @@ use crate::memory::Memory;
 use crate::query;
 use crate::rows::{LedgerRow, LotRow, Read, SinkRow, Table, WorkRow};
 use crate::transaction::Transaction;
+use crate::upkeep::upkeep;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::println;
@@ -93,6 +94,9 @@ struct Judged {
     applied: u64,
     restated: u64,
     in_transit: u64,
+    /// Sinks of upkeep, and the hours that the ledger was kept going in.
+    upkeep: usize,
+    hours: usize,
 }
 
 impl Judged {
@@ -100,11 +104,12 @@ impl Judged {
         // What made the world is part of the log, too.
         let mut oracle = Oracle::default();
         let history = History::begin(ALL, steps);
-        for (transaction, effects) in &history.world.log {
-            oracle.commit(&[Item::Transaction(transaction.clone())], effects);
+        for (commit, effects) in &history.world.log {
+            oracle.commit(commit, effects);
         }
         let sums = Sums::of(&history.world.state);
-        Self { history, oracle, sums, applied: 0, restated: 0, in_transit: 0 }
+        let (applied, restated, in_transit, upkeep, hours) = (0, 0, 0, 0, 0);
+        Self { history, oracle, sums, applied, restated, in_transit, upkeep, hours }
     }
 
     fn ledger(&self) -> LedgerRow {
@@ -120,7 +125,7 @@ impl Judged {
         world.state.apply(&effects.writes);
         world.commit += 1;
         world.time += STEP;
-        self.oracle.commit(&commit.items, &effects);
+        self.oracle.commit(&commit, &effects);
         transactions.iter().for_each(|transaction| self.history.learn(transaction));
         self.applied += effects.executed.iter().filter(|one| one.result.is_ok()).count() as u64;
         self.judge(whole);
@@ -144,6 +149,7 @@ impl Judged {
         let books = self.oracle.evaluate();
         assert_eq!(ledger.sources.values(), &books.sources.of, "sources");
         balance::check(&self.history.world.state).expect("balance");
+        self.judge_upkeep(&books, settled);
         if settled {
             assert_eq!(ledger.stock.values(), &books.stock.of, "stock by the log");
             assert_eq!(ledger.sinks.values(), &books.sinks.of, "sinks by the log");
@@ -153,6 +159,32 @@ impl Judged {
                 assert_eq!(&found, expected, "lot {id}");
             }
         }
+    }
+
+    /// Each hour of the ledger itself has its transactions and sinks, and its shares add up; there are
+    /// no other hours.
+    fn judge_upkeep(&mut self, books: &Books, settled: bool) {
+        let state = &self.history.world.state;
+        for (hour, expected) in &books.upkeep {
+            let found = upkeep(state, *hour).expect("upkeep").expect("rules");
+            let (transactions, sinks) = (expected.transactions, expected.sinks);
+            assert_eq!((found.transactions, found.sinks.len()), (transactions, sinks));
+            assert_eq!((found.from.get(), found.to.get()), (hour * HOUR, (hour + 1) * HOUR));
+            if settled {
+                assert_eq!(Values::read(&found.total), expected.total, "upkeep of hour {hour}");
+            }
+            let Some(shares) = found.shares().expect("shares") else { continue };
+            let parts = shares.each.values().iter().zip(shares.rest.values());
+            for ((each, rest), total) in parts.zip(found.total.values()) {
+                let count = i128::from(transactions);
+                assert_eq!((*each, *rest), (total.div_euclid(count), total.rem_euclid(count)));
+            }
+        }
+        let rows = |table: Table| state.scan(&[table as u8], &[], usize::MAX).expect("scan").len();
+        let sinks = books.upkeep.values().map(|hour| hour.sinks).sum();
+        let hours = books.upkeep.values().filter(|hour| hour.transactions > 0).count();
+        assert_eq!((rows(Table::UpkeepSink), rows(Table::UpkeepCount)), (sinks, hours));
+        (self.upkeep, self.hours) = (sinks, hours);
     }
 
     fn waits(&self) -> Option<()> {
@@ -193,6 +225,7 @@ fn every_commit_of_long_histories_balances_by_the_log_alone() {
     let operations = setting("KERBHOLZ_OPERATIONS", 20_000);
     let seed = setting("KERBHOLZ_SEED", 1);
     let (mut tried, mut applied, mut restated, mut under_way, mut number) = (0, 0, 0, 0, 0);
+    let (mut upkeep, mut hours) = (0, 0);
     while tried < operations {
         let mut random = SmallRng::seed_from_u64(seed.wrapping_mul(1 << 32) + number);
         let steps = [1, 2, 5, 40, 512][number as usize % 5];
@@ -200,6 +233,10 @@ fn every_commit_of_long_histories_balances_by_the_log_alone() {
         let mut in_history = 0;
         while in_history < HISTORY {
             let together: usize = random.random_range(1..4);
+            // Now and then so much time passes that the next hour begins, or one is left out.
+            if random.random_range(0..40) == 0 {
+                judged.history.world.time += random.random_range(0..3 * HOUR);
+            }
             let mut transactions = Vec::new();
             for _ in 0..together {
                 transactions.extend(judged.history.sign(&one(&mut random)));
@@ -211,11 +248,15 @@ fn every_commit_of_long_histories_balances_by_the_log_alone() {
         tried += in_history;
         (applied, restated) = (applied + judged.applied, restated + judged.restated);
         (under_way, number) = (under_way + judged.in_transit, number + 1);
+        (upkeep, hours) = (upkeep + judged.upkeep, hours + judged.hours);
     }
     println!(
         "{tried} operations tried in {number} histories from seed {seed}: {applied} applied, \
-         {restated} restatements asked for, {under_way} commits with a difference under way"
+         {restated} restatements asked for, {under_way} commits with a difference under way, \
+         {upkeep} sinks of upkeep in {hours} hours"
     );
     assert!(restated > operations / 1000, "restatements hardly came about");
+    assert!(upkeep as u64 > operations / 1000, "upkeep was hardly booked");
+    assert!(hours as u64 > 2 * number, "hours hardly passed");
     assert!(under_way > operations / 1000, "hardly anything was ever under way");
 }

@@ -3,13 +3,15 @@
 //! differences on. It remembers what happened in order, and after a restatement it begins again from
 //! the start, as if the source had been right all along.
 
-use super::world::{MATERIAL, member};
-use crate::execute::{Effects, Item};
+use super::world::{HOUR, MATERIAL, keypair, member};
+use crate::execute::{Commit, Effects, Item};
 use crate::factor::{Factor, FactorRef, Quality, Standing};
 use crate::footprint::{DIMENSIONS, Dimension, EvidenceTier, Footprint, GwpSet};
 use crate::id::{FactorSetId, LotId, MemberId, RestatementId, TransactionId, TransformationId};
 use crate::keys::PublicKey;
-use crate::operation::{DeclaredFootprint, Enrolled, MeterKind, Operation, Portion};
+use crate::operation::{
+    DeclaredFootprint, Enrolled, MeterKind, Operation, Portion, Reading, SinkKind,
+};
 use crate::quantity::{Milligrams, Quantity, Unit};
 use crate::restatement::{Correction, Restatement, Source};
 use crate::transaction::Transaction;
@@ -119,8 +121,8 @@ enum Entry {
     Source { lot: LotId, amount: u64, values: Box<Values> },
     /// A part taken as another lot.
     Part { from: LotId, amount: u64, to: LotId },
-    /// A part booked out.
-    Sink { from: LotId, amount: u64 },
+    /// A part booked out; in an hour's upkeep, where it was.
+    Sink { from: LotId, amount: u64, upkeep: Option<u64> },
     Make {
         inputs: Vec<(LotId, u64)>,
         activities: Vec<Values>,
@@ -153,6 +155,16 @@ pub struct Books {
     pub stock: Values,
     pub sinks: Values,
     pub sources: Values,
+    /// What each hour took of the ledger's own, and who shares it.
+    pub upkeep: BTreeMap<u64, Upkeep>,
+}
+
+/// An hour of the ledger itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Upkeep {
+    pub transactions: u64,
+    pub sinks: usize,
+    pub total: Values,
 }
 
 #[derive(Default)]
@@ -163,15 +175,21 @@ pub struct Oracle {
     lots: BTreeMap<LotId, Booked>,
     works: BTreeMap<(TransformationId, u32), Booked>,
     waiting: BTreeMap<RestatementId, Restatement>,
+    /// When the lots of readings were read: from, to.
+    read: BTreeMap<LotId, (u64, u64)>,
+    /// How many transactions, refused or not, each hour had.
+    transactions: BTreeMap<u64, u64>,
 }
 
 impl Oracle {
     /// Reads a commit: what was asked for, and whether it was refused.
-    pub fn commit(&mut self, items: &[Item], effects: &Effects) {
-        for item in items {
+    pub fn commit(&mut self, commit: &Commit, effects: &Effects) {
+        for item in &commit.items {
             let Item::Transaction(transaction) = item else { continue };
             let found = effects.executed.iter().find(|executed| executed.id == transaction.id());
-            if found.is_none_or(|executed| executed.result.is_err()) {
+            let Some(executed) = found else { continue };
+            *self.transactions.entry(commit.time.get() / HOUR).or_default() += 1;
+            if executed.result.is_err() {
                 continue;
             }
             for (operation, number) in transaction.envelope().operations.iter().zip(0..) {
@@ -197,16 +215,7 @@ impl Oracle {
                     self.meters.insert(meter, (kind.clone(), enrolment.signing_key));
                 }
             }
-            Operation::SubmitReading(reading) => {
-                let (kind, key) = &self.meters[&reading.meter];
-                let turn = if reading.overflowed { kind.register_end.expect("an end") } else { 0 };
-                let amount = turn + reading.register_to - reading.register_from;
-                let quantity = Quantity::new(amount, kind.unit);
-                let measured = by.envelope().signer == *key;
-                let basis = Basis::Lot { quantity, mass: Milligrams::ZERO, measured };
-                let values = self.book(&basis, &reading.factor, reading.evidence.is_some());
-                self.source(lot(0), amount, basis, values);
-            }
+            Operation::SubmitReading(reading) => self.reading(by, lot(0), reading),
             Operation::DeclareLot(declared) => {
                 let DeclaredFootprint::Factor(factor) = &declared.footprint else { return };
                 let (quantity, mass) = (declared.quantity, declared.mass);
@@ -222,7 +231,8 @@ impl Oracle {
             }
             Operation::SinkLot(sink) => {
                 let (from, amount) = (sink.portion.lot, sink.portion.quantity.amount);
-                self.entries.push(Entry::Sink { from, amount });
+                let upkeep = (sink.kind == SinkKind::Upkeep).then(|| self.hour(by, from));
+                self.entries.push(Entry::Sink { from, amount, upkeep });
             }
             Operation::Transform(made) => self.make(id, number, made),
             Operation::CompleteOrder(done) => self.make(id, number, &done.transformation),
@@ -241,6 +251,28 @@ impl Oracle {
             }
             _ => {}
         }
+    }
+
+    fn reading(&mut self, by: &Transaction, lot: LotId, reading: &Reading) {
+        let (kind, key) = &self.meters[&reading.meter];
+        let turn = if reading.overflowed { kind.register_end.expect("an end") } else { 0 };
+        let amount = turn + reading.register_to - reading.register_from;
+        let quantity = Quantity::new(amount, kind.unit);
+        let measured = by.envelope().signer == *key;
+        let basis = Basis::Lot { quantity, mass: Milligrams::ZERO, measured };
+        let values = self.book(&basis, &reading.factor, reading.evidence.is_some());
+        self.read.insert(lot, (reading.from.get(), reading.to.get()));
+        self.source(lot, amount, basis, values);
+    }
+
+    /// The hour of the upkeep that somebody booked: by the operator's machine, of a reading within it.
+    fn hour(&self, by: &Transaction, lot: LotId) -> u64 {
+        let operator = ["printer", "mill"].map(|name| keypair(name).public());
+        assert!(operator.contains(&by.envelope().signer), "no operator books upkeep");
+        let (from, to) = self.read[&lot];
+        let hour = from / HOUR;
+        assert!(to <= (hour + 1) * HOUR, "upkeep of two hours");
+        hour
     }
 
     fn book(&self, basis: &Basis, factor: &FactorRef, proven: bool) -> Values {
@@ -348,6 +380,9 @@ impl Oracle {
     /// Everything again, from the start, with the sources as they stand now.
     pub fn evaluate(&self) -> Books {
         let mut books = Books::default();
+        for (hour, transactions) in &self.transactions {
+            books.upkeep.entry(*hour).or_default().transactions = *transactions;
+        }
         for entry in &self.entries {
             match entry {
                 Entry::Source { lot, amount, values } => {
@@ -358,9 +393,14 @@ impl Oracle {
                     let taken = books.take(*from, *amount);
                     books.lots.insert(*to, (*amount, taken));
                 }
-                Entry::Sink { from, amount } => {
+                Entry::Sink { from, amount, upkeep } => {
                     let taken = books.take(*from, *amount);
                     books.sinks.add(&taken);
+                    if let Some(hour) = upkeep {
+                        let upkeep = books.upkeep.entry(*hour).or_default();
+                        upkeep.sinks += 1;
+                        upkeep.total.add(&taken);
+                    }
                 }
                 Entry::Make { inputs, activities, waste, outputs } => {
                     books.make(inputs, activities, *waste, outputs);

@@ -5,7 +5,7 @@
 use super::table::BOOKKEEPING;
 use super::table::Table as Names;
 use super::world::*;
-use crate::execute::{Item, execute, execute_with};
+use crate::execute::{EventBody, Item, execute, execute_with};
 use crate::footprint::{Dimension, DimensionSet, Footprint};
 use crate::id::{LotId, MemberId, OrderId, RestatementId};
 use crate::operation::*;
@@ -111,6 +111,7 @@ impl History {
                 let to = member(MACHINES[usize::from(one.order) % 4]);
                 (owner()?, Operation::TransferLot(LotTransfer { portion: portion()?, to }))
             }
+            4 if one.order.is_multiple_of(2) => self.keep(one)?,
             4 => {
                 let metered = matches!(self.lot(one.lots[0])?.1.origin, Origin::Reading { .. });
                 let kind = if metered { SinkKind::Upkeep } else { SinkKind::Scrapped };
@@ -138,6 +139,22 @@ impl History {
             }
             _ => self.restate(one)?,
         })
+    }
+
+    /// Books a part of one of the latest readings as upkeep: the operator's as a rule, whose machine
+    /// may, or the other company's, whose may not.
+    fn keep(&self, one: &Try) -> Option<(&'static str, Operation)> {
+        let read = |id: &LotId| {
+            let row = query::lot(&self.world.state, *id).expect("lot")?;
+            matches!(row.origin, Origin::Reading { .. }).then_some((*id, row))
+        };
+        let latest: Vec<_> = self.lots.iter().rev().filter_map(read).take(4).collect();
+        let (lot, row) = latest.get(usize::from(one.lots[0]) % latest.len().max(1))?;
+        // Half of the time all that is left of it.
+        let part = row.quantity.amount / (1 + u64::from(one.share % 4 / 2));
+        let portion = Portion { lot: *lot, quantity: Quantity::new(part, row.quantity.unit) };
+        let by = self.name_of(row.owner, "mill", usize::from(one.who));
+        Some((by, Operation::SinkLot(LotSink { portion, kind: SinkKind::Upkeep })))
     }
 
     /// A restatement of the source that a lot comes from, by whoever may.
@@ -480,10 +497,10 @@ fn the_random_histories_reach_what_matters() {
         for one in &tries {
             history.go(one);
         }
-        for (_, value) in history.world.state.rows().filter(|(key, _)| key[0] == Table::Order as u8)
-        {
-            let order: crate::rows::OrderRow = crate::codec::decode_trusted(value).expect("order");
-            states.insert(order.state);
+        for event in history.world.log.iter().flat_map(|(_, effects)| &effects.events) {
+            if let EventBody::Order { state, .. } = event.body {
+                states.insert(state);
+            }
         }
         for (_, value) in
             history.world.state.rows().filter(|(key, _)| key[0] == Table::Transaction as u8)

@@ -6,11 +6,13 @@ use super::table::{Table, check_in};
 use super::world::*;
 use crate::footprint::{DIMENSIONS, Dimension, Footprint};
 use crate::id::MemberId;
+use crate::operation::SinkKind;
 use crate::quantity::{Milliseconds, Unit};
 use crate::query;
 use crate::rows::Read;
 use crate::rows::{Table as Rows, key};
 use crate::statement::{Flows, Statement, statement};
+use crate::upkeep::Upkeep;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::vec::Vec;
@@ -43,6 +45,10 @@ fn judge(of: &Statement, settled: bool) {
         }
         assert!(of.stock.keys().all(|organisation| closing.contains_key(organisation)));
     }
+    let route = of.balance.routes.iter().find(|(kind, _)| *kind == SinkKind::Upkeep);
+    let upkeep = sum(of.upkeep.iter().map(|period| &period.total));
+    assert_eq!(upkeep, *route.map_or(&Footprint::ZERO, |(_, footprint)| footprint).values());
+    assert!(of.upkeep.is_sorted_by(|one, next| one.to <= next.from));
     for meter in of.meters.values() {
         let claimed = meter.drawn + meter.base_load + meter.booked_out;
         assert_eq!(meter.counted, claimed + meter.unclaimed);
@@ -155,4 +161,29 @@ fn what_no_work_draws_shows() {
     // What is rounded down goes with what is taken later, or stays.
     assert_eq!(climate(&meter.base_load_footprint), 66_666_666_666);
     assert_eq!(climate(&meter.unclaimed_footprint), 177_777_777_779);
+}
+
+/// What the ledger took itself stands with its periods, the sinks and the meter.
+#[test]
+fn what_the_ledger_took_itself_is_in_its_books() {
+    let mut table = Table::new(World::new());
+    check_in(
+        &mut table,
+        "reading a by=meter from=0 to=1003           -> ok
+         sink    by=printer of=a:1003J kind=upkeep   -> ok",
+    );
+    table.world.wait(HOUR);
+    check_in(
+        &mut table,
+        "reading b by=meter from=1003 to=1010        -> ok
+         sink    by=printer of=b:5J kind=upkeep      -> ok",
+    );
+    let of = statement(&table.world.state, Milliseconds::ZERO).expect("statement");
+    judge(&of, true);
+    let energy = |footprint: &Footprint| footprint.get(Dimension::Energy);
+    let period = |period: &Upkeep| (period.transactions, energy(&period.total));
+    // Making the world took seven transactions.
+    assert_eq!(of.upkeep.iter().map(period).collect::<Vec<_>>(), [(9, 1003), (2, 5)]);
+    let meter = &of.meters[&member("meter")];
+    assert_eq!((meter.counted, meter.booked_out, meter.unclaimed), (1010, 1008, 2));
 }

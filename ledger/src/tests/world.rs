@@ -188,8 +188,8 @@ pub struct World {
     pub time: u64,
     /// Steps of restatements that a commit takes.
     pub steps: usize,
-    /// What was applied by name: the transactions that made the world.
-    pub log: Vec<(Transaction, Effects)>,
+    /// Every commit by [`World::commit`], with what it did.
+    pub log: Vec<(Commit, Effects)>,
     nonce: u64,
 }
 
@@ -274,9 +274,8 @@ impl World {
     /// Commits operations that must not be refused.
     pub fn apply(&mut self, by: &str, operations: Vec<Operation>) -> Effects {
         let transaction = self.sign(&keypair(by), operations);
-        let effects = self.commit(std::vec![Item::Transaction(transaction.clone())]);
+        let effects = self.commit(std::vec![Item::Transaction(transaction)]);
         assert_eq!(effects.executed[0].result, Ok(()), "refused");
-        self.log.push((transaction, effects.clone()));
         effects
     }
 
@@ -293,6 +292,7 @@ impl World {
         let commit = self.next(items);
         let effects = execute_with(&commit, &self.state, self.steps).expect("execute");
         self.judge(&effects);
+        self.log.push((commit, effects.clone()));
         self.commit += 1;
         self.time += STEP;
         effects
