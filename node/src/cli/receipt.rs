@@ -104,13 +104,14 @@ fn verify(file: &Path, genesis: &Path) -> Result<Report, CliError> {
     }
     let (document, receipt) = proof::read(&bytes)?;
     let committees = receipt.verify(&genesis)?;
-    let standing = proof::compare(&document, &receipt)?;
+    let standing = proof::compare(&document, &receipt, genesis.network())?;
     let mut report = proven(&receipt, &genesis, &committees)?;
     let (says, word) = match standing {
         Standing::AsBooked => ("its figures are the proven ones", "as_booked"),
-        Standing::Restated => {
-            ("the lot was restated since: proved are the lot and its first figures", "restated")
-        }
+        Standing::Restated => (
+            "restated since: proved are the lot and its first figures, not those in it",
+            "restated",
+        ),
     };
     report.text = format!("document     {}, {says}\n{}", document.id, report.text);
     if let Value::Object(fields) = &mut report.json {

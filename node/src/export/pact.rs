@@ -27,8 +27,7 @@ use crate::index;
 use kerbholz_ledger::codec;
 use kerbholz_ledger::footprint::{Dimension, Footprint, GwpSet};
 use kerbholz_ledger::id::{ContentHash, LotId, NetworkId};
-use kerbholz_ledger::query;
-use kerbholz_ledger::rows::ReadError;
+use kerbholz_ledger::rows::{LotRow, ReadError};
 use lot::Product;
 use serde_json::{Value, json};
 
@@ -108,6 +107,7 @@ pub fn footprints(
     for (number, (version, own)) in versions.iter().zip(&ids).enumerate() {
         let last = number + 1 == versions.len();
         let head = Head {
+            number,
             id: own.clone(),
             before: ids.get(..number).unwrap_or_default().to_vec(),
             status: if last { Status::Active } else { Status::Deprecated },
@@ -128,6 +128,8 @@ pub fn footprints(
 
 /// What says which version a document is.
 struct Head {
+    /// How many the lot had before.
+    number: usize,
     id: String,
     before: Vec<String>,
     status: Status,
@@ -144,13 +146,14 @@ fn document(
     let footprint = &version.footprint;
     let figures = figures::figures(product.id, footprint)?;
     let reports = figures::reports(product.id, footprint, statement.assessment_report)?;
-    let (unit, amount) = product.declared_unit();
+    let (unit, amount) = lot::declared_unit(&product.row);
     let company = format!("urn:kerbholz:{network}:member:{}", product.company);
-    let lot = format!("urn:kerbholz:{network}:lot:{}", product.id);
+    let lot_id = format!("urn:kerbholz:{network}:lot:{}", product.id);
+    let numbered = dimensions(network, product.id, head.number as u64, &product.row, footprint);
     let pcf = CarbonFootprint {
         declared_unit_of_measurement: unit,
         declared_unit_amount: amount,
-        product_mass_per_declared_unit: product.mass(),
+        product_mass_per_declared_unit: lot::mass(&product.row),
         reference_period_start: time_text(product.period.0),
         reference_period_end: time_text(product.period.1),
         geography_country: statement.country.clone(),
@@ -180,11 +183,11 @@ fn document(
         company_name: product.company_name.clone(),
         company_ids: with(&statement.company_ids, company),
         product_description: product.description(),
-        product_ids: with(&statement.product_ids, lot),
-        product_name_company: product.name.clone(),
+        product_ids: with(&statement.product_ids, lot_id),
+        product_name_company: product.row.product.clone(),
         comment: comment(footprint, product),
         pcf,
-        extensions: extensions(followed, network, product, footprint)?,
+        extensions: extensions(followed, network, product, numbered)?,
     })
 }
 
@@ -255,20 +258,20 @@ fn extensions(
     followed: &Followed,
     network: NetworkId,
     product: &Product,
-    footprint: &Footprint,
+    dimensions: Value,
 ) -> Result<Vec<Extension>, PactError> {
     let mut extensions = vec![Extension {
         spec_version: "2.0.0".into(),
         data_schema: FOOTPRINT_SCHEMA.to_owned(),
-        data: dimensions(network, product, footprint),
+        data: dimensions,
     }];
-    let row = query::lot(&followed.state, product.id)?.ok_or(PactError::NoLot(product.id))?;
-    if let Some(receipt) = index::receipt(&followed.state, row.transaction)? {
+    let transaction = product.row.transaction;
+    if let Some(receipt) = index::receipt(&followed.state, transaction)? {
         extensions.push(Extension {
             spec_version: "2.0.0".into(),
             data_schema: RECEIPT_SCHEMA.to_owned(),
             data: json!({
-                "network": network, "transaction": row.transaction,
+                "network": network, "transaction": transaction,
                 "proves": "the lot as it was booked", "encoding": "hex",
                 "receipt": hex::encode(receipt.encode()),
             }),
@@ -279,7 +282,13 @@ fn extensions(
 
 /// Every dimension as the ledger has it: exact integers as text; a lower bound where something
 /// upstream did not declare it.
-fn dimensions(network: NetworkId, product: &Product, footprint: &Footprint) -> Value {
+fn dimensions(
+    network: NetworkId,
+    lot: LotId,
+    number: u64,
+    row: &LotRow,
+    footprint: &Footprint,
+) -> Value {
     let dimension = |dimension: &Dimension| {
         let declared = !footprint.undeclared.contains(*dimension);
         let value = footprint.get(*dimension).to_string();
@@ -288,9 +297,9 @@ fn dimensions(network: NetworkId, product: &Product, footprint: &Footprint) -> V
     };
     let dimensions: serde_json::Map<String, Value> = Dimension::ALL.iter().map(dimension).collect();
     json!({
-        "network": network, "lot": product.id, "transaction": product.transaction,
-        "amount": product.amount.to_string(), "unit": super::schema::unit_word(product.unit),
-        "massMilligrams": product.mass_milligrams.to_string(),
+        "network": network, "lot": lot, "number": number, "transaction": row.transaction,
+        "amount": row.original.to_string(), "unit": super::schema::unit_word(row.quantity.unit),
+        "massMilligrams": row.original_mass.get().to_string(),
         "assessmentReports": super::tables::reports(footprint), "dimensions": dimensions,
     })
 }

@@ -3,7 +3,7 @@
 use super::{Decimal, PactError};
 use crate::export::schema::{unit_word, word};
 use crate::export::tables::Books;
-use kerbholz_ledger::id::{LotId, MemberId, TransactionId};
+use kerbholz_ledger::id::{LotId, MemberId};
 use kerbholz_ledger::memory::Memory;
 use kerbholz_ledger::quantity::{Timestamp, Unit};
 use kerbholz_ledger::query::{self, Bounds};
@@ -15,12 +15,7 @@ const UPSTREAM: Bounds = Bounds { depth: 1_000, lots: 10_000 };
 /// A lot as a product.
 pub(super) struct Product {
     pub(super) id: LotId,
-    pub(super) name: String,
-    pub(super) unit: Unit,
-    /// All there ever was of it.
-    pub(super) amount: u64,
-    pub(super) mass_milligrams: u64,
-    pub(super) transaction: TransactionId,
+    pub(super) row: LotRow,
     /// The organisation whose machine made it or brought it in.
     pub(super) company: MemberId,
     pub(super) company_name: String,
@@ -47,43 +42,14 @@ impl Product {
         let company = books.organisation(machine);
         Ok(Self {
             id,
-            name: row.product,
-            unit: row.quantity.unit,
-            amount: row.original,
-            mass_milligrams: row.original_mass.get(),
-            transaction: row.transaction,
             company,
             company_name: books.name(company).to_owned(),
             machine: books.name(machine).to_owned(),
             origin,
             made_by,
             period: period(state, id)?,
+            row,
         })
-    }
-
-    /// PACT's unit and how many of it, exactly. What has no unit there, or no finite decimal in it, is
-    /// one piece: the lot.
-    pub(super) fn declared_unit(&self) -> (String, Decimal) {
-        let amount = i128::from(self.amount);
-        let exact = |unit: &str, places| (unit.to_owned(), Decimal::of(amount, places));
-        match self.unit {
-            Unit::Joule => exact("megajoule", 6),
-            Unit::Milligram => exact("kilogram", 6),
-            Unit::Millilitre => exact("liter", 3),
-            Unit::Piece => exact("piece", 0),
-            Unit::KilogramMetre => exact("ton kilometer", 6),
-            // 3600 is 9 * 400: nine seconds are a quarter of a hundredth of an hour.
-            Unit::Second if amount % 9 == 0 => ("hour".to_owned(), Decimal::of(amount / 9 * 25, 4)),
-            Unit::Second | Unit::Millimetre | Unit::Byte => ("piece".to_owned(), Decimal::of(1, 0)),
-        }
-    }
-
-    /// Its mass in kilograms.
-    pub(super) fn mass(&self) -> Decimal {
-        match self.unit {
-            Unit::Joule | Unit::KilogramMetre | Unit::Second | Unit::Byte => Decimal::of(0, 0),
-            _ => Decimal::of(i128::from(self.mass_milligrams), 6),
-        }
     }
 
     /// What its completion says it left out, in per cent.
@@ -99,12 +65,37 @@ impl Product {
     }
 
     pub(super) fn description(&self) -> String {
-        let unit = unit_word(self.unit).replace('_', " ");
-        format!("{}: {} {unit}, {}", self.name, self.amount, self.origin_text())
+        let unit = unit_word(self.row.quantity.unit).replace('_', " ");
+        format!("{}: {} {unit}, {}", self.row.product, self.row.original, self.origin_text())
     }
 
     pub(super) fn origin_text(&self) -> String {
         format!("{} by {} of {}", self.origin, self.machine, self.company_name)
+    }
+}
+
+/// PACT's unit and how many of it all there ever was of a lot is, exactly. What has no unit there, or
+/// no finite decimal in it, is one piece: the lot.
+pub(super) fn declared_unit(row: &LotRow) -> (String, Decimal) {
+    let amount = i128::from(row.original);
+    let exact = |unit: &str, places| (unit.to_owned(), Decimal::of(amount, places));
+    match row.quantity.unit {
+        Unit::Joule => exact("megajoule", 6),
+        Unit::Milligram => exact("kilogram", 6),
+        Unit::Millilitre => exact("liter", 3),
+        Unit::Piece => exact("piece", 0),
+        Unit::KilogramMetre => exact("ton kilometer", 6),
+        // 3600 is 9 * 400: nine seconds are a quarter of a hundredth of an hour.
+        Unit::Second if amount % 9 == 0 => ("hour".to_owned(), Decimal::of(amount / 9 * 25, 4)),
+        Unit::Second | Unit::Millimetre | Unit::Byte => ("piece".to_owned(), Decimal::of(1, 0)),
+    }
+}
+
+/// The mass of all that, in kilograms.
+pub(super) fn mass(row: &LotRow) -> Decimal {
+    match row.quantity.unit {
+        Unit::Joule | Unit::KilogramMetre | Unit::Second | Unit::Byte => Decimal::of(0, 0),
+        _ => Decimal::of(i128::from(row.original_mass.get()), 6),
     }
 }
 

@@ -6,7 +6,8 @@ use crate::export::tests::world::*;
 use kerbholz_client::receipt::Receipt;
 use kerbholz_consensus::{Checkpoint, CommitDigest};
 use kerbholz_ledger::footprint::{DIMENSIONS, DimensionSet, GwpSets};
-use kerbholz_ledger::quantity::{Quantity, Unit};
+use kerbholz_ledger::quantity::{Milligrams, Quantity, Unit};
+use kerbholz_ledger::query;
 use kerbholz_ledger::receipt::Proof;
 use kerbholz_ledger::transformation::OutputRole;
 use proptest::prelude::*;
@@ -238,7 +239,7 @@ fn a_part_is_its_makers_product() {
 fn every_unit_has_a_declared_unit() {
     let mut world = World::new();
     let energy = world.read_meter(3);
-    let mut product = Product::of(&world.state, energy).unwrap();
+    let mut row = query::lot(&world.state, energy).unwrap().unwrap();
     for (unit, amount, name, number, mass) in [
         (Unit::Joule, 3_600_000, "megajoule", "3.6", "0"),
         (Unit::Milligram, 120_500, "kilogram", "0.1205", "0.0025"),
@@ -251,11 +252,12 @@ fn every_unit_has_a_declared_unit() {
         (Unit::Millimetre, 2_000, "piece", "1", "0.0025"),
         (Unit::Byte, 1_000, "piece", "1", "0"),
     ] {
-        (product.unit, product.amount, product.mass_milligrams) = (unit, amount, 2_500);
-        let (found, decimal) = product.declared_unit();
+        (row.quantity.unit, row.original) = (unit, amount);
+        row.original_mass = Milligrams::new(2_500);
+        let (found, decimal) = lot::declared_unit(&row);
         let found = (found.as_str(), decimal.as_str().to_owned());
         assert_eq!(found, (name, number.to_owned()), "{unit:?}");
-        assert_eq!(product.mass().as_str(), mass, "{unit:?}");
+        assert_eq!(lot::mass(&row).as_str(), mass, "{unit:?}");
     }
 }
 
@@ -282,7 +284,8 @@ fn a_document_is_held_against_its_receipt() {
     let (lot, powder, _) = bracket(&mut world);
     let document = of(&world, lot).unwrap().remove(0);
     let receipt = receipt(&world, lot);
-    let compared = |document: &ProductFootprint| proof::compare(document, &receipt);
+    let network = world.genesis.network();
+    let compared = |document: &ProductFootprint| proof::compare(document, &receipt, network);
     assert_eq!(compared(&document).unwrap(), proof::Standing::AsBooked);
 
     let json = serde_json::to_value(&document).unwrap();
@@ -290,7 +293,19 @@ fn a_document_is_held_against_its_receipt() {
         ("/pcf/pcfExcludingBiogenicUptake", json!("1")),
         ("/pcf/pcfIncludingBiogenicUptake", json!("1")),
         ("/pcf/fossilGhgEmissions", json!("1")),
+        ("/pcf/fossilCarbonContent", json!("1")),
+        ("/pcf/primaryDataShare", json!("100")),
+        ("/pcf/declaredUnitOfMeasurement", json!("kilogram")),
+        ("/pcf/declaredUnitAmount", json!("200")),
+        ("/pcf/productMassPerDeclaredUnit", json!("1")),
+        ("/productNameCompany", json!("bridge")),
         ("/extensions/0/data/amount", json!("3")),
+        ("/extensions/0/data/unit", json!("byte")),
+        ("/extensions/0/data/massMilligrams", json!("3")),
+        ("/extensions/0/data/transaction", json!("00")),
+        ("/extensions/0/data/network", json!("00")),
+        ("/id", json!("00000000-0000-4000-8000-000000000000")),
+        ("/extensions/0/data/assessmentReports", json!([])),
         ("/extensions/0/data/dimensions/energy/value", json!("1")),
         ("/extensions/0/data/dimensions/energy/declared", json!(true)),
     ] {
@@ -299,15 +314,46 @@ fn a_document_is_held_against_its_receipt() {
         let refused = compared(&serde_json::from_value(bent).unwrap());
         assert!(matches!(refused, Err(proof::DocumentError::Differs { .. })), "{path}");
     }
+    for (added, value) in [
+        ("biogenicCO2Uptake", "-1"),
+        ("aircraftGhgEmissions", "0"),
+        ("landUseChangeGhgEmissions", "0"),
+        ("biogenicCarbonContent", "1"),
+    ] {
+        let mut bent = json.clone();
+        bent["pcf"][added] = json!(value);
+        let bent: ProductFootprint = serde_json::from_value(bent).unwrap();
+        assert_ne!(bent, document, "{added} is there");
+        let refused = compared(&bent);
+        assert!(matches!(refused, Err(proof::DocumentError::Differs { .. })), "{added}");
+    }
     let other = of(&world, powder).unwrap().remove(0);
     assert!(matches!(compared(&other), Err(proof::DocumentError::OtherLot)));
+}
 
+#[test]
+fn a_restated_document_is_held_against_the_receipt_as_far_as_that_goes() {
+    let mut world = World::new();
+    let (lot, powder, _) = bracket(&mut world);
+    let (receipt, network) = (receipt(&world, lot), world.genesis.network());
+    let compared = |document: &ProductFootprint| proof::compare(document, &receipt, network);
     world.restate(powder, 2, "powder");
     let restated = of(&world, lot).unwrap().pop().unwrap();
     assert_eq!(compared(&restated).unwrap(), proof::Standing::Restated);
+    // The one before may have had no document, which could be named.
+    let mut alone = restated.clone();
+    alone.preceding_pf_ids.clear();
+    assert_eq!(compared(&alone).unwrap(), proof::Standing::Restated);
+    // Whatever it says of its past: how much there is of it was never restated.
+    let mut bent = restated.clone();
+    bent.pcf.declared_unit_amount = Decimal::of(200, 0);
+    assert!(matches!(compared(&bent), Err(proof::DocumentError::Differs { .. })));
     let text = serde_json::to_vec(&restated).unwrap();
     assert!(matches!(proof::read(&text), Err(proof::DocumentError::NoReceipt)));
     assert!(matches!(proof::read(b"{}"), Err(proof::DocumentError::Malformed(_))));
+    let versions = serde_json::to_vec(&json!({ "data": [restated] })).unwrap();
+    let refused = proof::read(&versions).unwrap_err().to_string();
+    assert!(refused.contains("without --versions"), "{refused}");
 }
 
 /// A schema that accepts everything would judge nothing.
