@@ -101,3 +101,37 @@ fn every_number_that_is_judged_hangs_on_a_figure_with_a_source() {
         }
     }
 }
+
+/// The table of docs/scenarios/README.md, which people read instead of computing it.
+#[test]
+fn the_readme_says_what_each_result_hangs_on() {
+    let readme = include_str!("../../../../docs/scenarios/README.md");
+    let outcome = |of: Judgement| if of == Judgement::Holds { "yes" } else { "no" };
+    let ends = |one: &Sensitivity| {
+        let range = one.range.as_ref().map(|range| range.outcomes);
+        range.map_or(String::new(), |(low, high)| format!("{}, {}", outcome(low), outcome(high)))
+    };
+    let factors = FactorFile::parse(DEFAULT.0, DEFAULT.1).unwrap();
+    for (file, text) in shipped::DEMO {
+        let scenario = Scenario::parse(file, text, &factors).unwrap();
+        for verdict in weighed(&scenario, &factors) {
+            let Some(most) = &verdict.most_sensitive else { continue };
+            let row = readme.lines().filter(|line| line.contains(" | `"));
+            let mut row = row.filter(|line| line.starts_with(&format!("| {} ", verdict.id)));
+            let row = row.next().unwrap_or_else(|| panic!("no row for {}", verdict.id));
+            let [_, _, of, _, at_ends, others, _] = row.split('|').collect::<Vec<_>>()[..] else {
+                panic!("{row}")
+            };
+            assert_eq!(of.trim(), format!("`{}`", most.of));
+            assert!(at_ends.trim().starts_with(&ends(most)), "{} {row}", ends(most));
+            let expected = verdict.could_change.iter().filter(|one| one.of != most.of);
+            let expected: Vec<_> = expected.map(|one| (one.of.clone(), ends(one))).collect();
+            let said = others.split(';').map(str::trim).filter(|other| !other.is_empty());
+            let said = said.map(|other| {
+                let (name, ends) = other.rsplit_once(": ").unwrap();
+                (name.split('`').nth(1).unwrap().to_owned(), ends.to_owned())
+            });
+            assert_eq!(said.collect::<Vec<_>>(), expected, "{row}");
+        }
+    }
+}
