@@ -120,7 +120,8 @@ impl Account {
         let period = rules.number(after.at);
         let follows = |last: &&mut Used| last.period == period && last.basis == basis;
         if let Some(last) = self.periods.last_mut().filter(follows) {
-            last.to = after.at;
+            // Not before its begin, where the clock was set back over it.
+            last.to = last.to.max(after.at);
             last.microjoules = last.microjoules.saturating_add(microjoules);
             last.own_ms = last.own_ms.saturating_add(own_ms);
             last.busy_ms = last.busy_ms.saturating_add(busy_ms);

@@ -80,6 +80,15 @@ fn each_period_has_an_entry_of_its_own() {
         entries.collect::<Vec<_>>(),
         [(1, 1_700, 1_900, 10), (2, 2_000, 2_400, 60), (2, 2_400, 2_500, 5_000_000)]
     );
+    // Set back to before the node was started, the clock makes no period of measuring that ends first.
+    let back = [
+        sample(2_200, 0, 0, Some(0)),
+        sample(2_300, 1, 1, Some(10)),
+        sample(2_050, 2, 2, Some(20)),
+        sample(2_100, 3, 3, Some(40)),
+    ];
+    let [used] = <[Used; 1]>::try_from(of(None, &back).periods).unwrap();
+    assert_eq!((used.from.get(), used.to.get(), used.microjoules), (2_200, 2_300, 30));
     for used in &account.periods {
         assert!(used.from < used.to && day().number(used.from) == used.period);
         assert!(used.to <= day().begin(used.period + 1));
