@@ -12,8 +12,8 @@ mod page;
 mod tests;
 
 pub use graph::{Graph, Link, Node};
-pub use label::{FactorLabel, Label, Names};
-pub use page::page;
+pub use label::{FactorLabel, FirstBooked, Label, Names};
+pub use page::{PageError, page};
 
 use kerbholz_ledger::explain::{Entry, Explanation, View, What, explain};
 use kerbholz_ledger::footprint::{Dimension, EvidenceTier, Footprint, Overflow};
@@ -22,6 +22,7 @@ use kerbholz_ledger::quantity::{Quantity, Timestamp};
 use kerbholz_ledger::rows::{LotRow, Read, ReadError};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Place;
 
 /// Both views of an explained lot, to walk through, and the document made of them.
 pub struct Explained {
@@ -60,8 +61,10 @@ pub struct Document {
     pub restated: bool,
     /// The lot's footprint.
     pub footprint: Shares,
-    /// Dimensions that some source did not declare, with those that did not, the largest first.
+    /// Dimensions that some source does not declare, with those that do not, the largest first.
     pub undeclared: Vec<Undeclared>,
+    /// Dimensions that some source did not declare when it was first booked.
+    pub undeclared_as_booked: Vec<&'static str>,
     /// Whether climate figures by several IPCC reports were added up.
     pub gwp_mixed: bool,
     /// How many lots were gone through.
@@ -233,7 +236,7 @@ fn document(
 ) -> Result<Document, ReadError> {
     let footprint =
         Shares { as_booked: booked.footprint().clone(), as_restated: restated.footprint().clone() };
-    let by = |of: fn(&Line) -> String| groups(&entries, of);
+    let by = |of: fn(&Line) -> String| groups(&entries, |line, _| of(line));
     Ok(Document {
         lot,
         product: row.product.clone(),
@@ -252,11 +255,14 @@ fn document(
                 .iter()
                 .any(|line| line.share.as_booked.values() != line.share.as_restated.values()),
         undeclared: undeclared(&footprint.as_restated, &entries),
+        undeclared_as_booked: footprint.as_booked.undeclared.iter().map(Dimension::name).collect(),
         gwp_mixed: footprint.as_restated.gwp_sets.is_mixed(),
         lots: restated.opened,
         complete: entries.iter().all(|line| line.source.kind != label::NOT_OPENED),
         by_stage: by(|line| line.stage.clone())?,
-        by_tier: by(|line| line.source.tier.map_or("unknown", tier).to_owned())?,
+        by_tier: groups(&entries, |line, view| {
+            line.source.tier_in(view).map_or("unknown", tier).to_owned()
+        })?,
         by_organisation: by(|line| line.source.organisation.clone())?,
         by_kind: by(|line| line.source.kind.to_owned())?,
         footprint,
@@ -285,9 +291,13 @@ fn entries(
         for Entry { source, step, share } in of.entries() {
             let key = (key_of(of, source), step.and_then(|step| key_of(of, step)));
             let line = match lines.entry(key) {
-                std::collections::btree_map::Entry::Occupied(line) => line.into_mut(),
-                std::collections::btree_map::Entry::Vacant(none) => none.insert(Line {
-                    source: names.source(of, source)?,
+                Place::Occupied(line) => {
+                    let line = line.into_mut();
+                    line.source.was(names.source(of, source, view)?);
+                    line
+                }
+                Place::Vacant(none) => none.insert(Line {
+                    source: names.source(of, source, view)?,
                     stage: names.stage(of, step)?,
                     share: Shares::default(),
                 }),
@@ -301,12 +311,12 @@ fn entries(
 }
 
 /// Sums of lines by something they have in common; the largest by climate first.
-fn groups(lines: &[Line], of: fn(&Line) -> String) -> Result<Vec<Group>, ReadError> {
+fn groups(lines: &[Line], of: impl Fn(&Line, View) -> String) -> Result<Vec<Group>, ReadError> {
     let mut sums: BTreeMap<String, Shares> = BTreeMap::new();
     for line in lines {
-        let sum = sums.entry(of(line)).or_default();
-        sum.add(View::AsBooked, &line.share.as_booked)?;
-        sum.add(View::AsRestated, &line.share.as_restated)?;
+        for view in [View::AsBooked, View::AsRestated] {
+            sums.entry(of(line, view)).or_default().add(view, line.share.of(view))?;
+        }
     }
     let mut groups: Vec<Group> =
         sums.into_iter().map(|(name, share)| Group { name, share }).collect();

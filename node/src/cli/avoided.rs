@@ -48,7 +48,7 @@ pub struct BesideArgs {
 #[derive(Args)]
 #[command(
     after_help = "Example:\n  kerbholz avoided declare --lot bracket --what \"sheet steel bracket, \
-    1.4 kg\" --factor material.steel --amount \"1.4 kg\" --as press"
+    1.4 kg\" \\\n      --factor material.steel --amount \"1.4 kg\" --as press"
 )]
 pub struct DeclareArgs {
     #[command(flatten)]

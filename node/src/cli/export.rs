@@ -20,35 +20,36 @@ use std::path::{Path, PathBuf};
 
 const AFTER_CSV: &str = "\
 Example:
-  kerbholz export csv dev/authorities/authority-0/data --genesis dev/genesis.json --out tables
+  kerbholz export csv rail/authorities/authority-0/data --genesis rail/genesis.json --out tables
 
-One file for each table: lots, flows, sources, sinks, in_transit, orders, factors. Every number is an
-exact integer in the unit that its column's name ends with; docs/formats.md says what they are.";
+One file for each table: lots, flows, sources, sinks, in_transit, orders, factors. Every number is \
+an exact integer in the unit that its column's name ends with; docs/formats.md says what they are.";
 
 const AFTER_PARQUET: &str = "\
 Example:
-  kerbholz export parquet dev/authorities/authority-0/data --genesis dev/genesis.json --out tables
+  kerbholz export parquet rail/authorities/authority-0/data --genesis rail/genesis.json --out tables
 
 The same tables as `kerbholz export csv`, each in a folder with one file for each month.";
 
 const AFTER_PACT: &str = concat!(
     "\
 Example:
-  kerbholz export pact dev/authorities/authority-0/data --genesis dev/genesis.json --lot bracket \\
+  kerbholz export pact rail/authorities/authority-0/data --genesis rail/genesis.json --lot bracket \\
       --standard ISO14067 --assessment-report 5 --out bracket.json
 
-The declared unit is the whole lot. All dimensions stand in an extension as exact integers; a second
-one has the receipt of the transaction that made the lot, where a checkpoint covers it.
+The declared unit is the whole lot. All dimensions stand in an extension as exact integers; a \
+second one has the receipt of the transaction that made the lot, where a checkpoint covers it.
 
 ",
     include_str!("../export/pact/notice.txt")
 );
 
 const AFTER_EPCIS: &str = "\
-Example:
-  kerbholz export epcis dev/authorities/authority-0/data --genesis dev/genesis.json --out events.json
-  kerbholz export epcis dev/authorities/authority-0/data --genesis dev/genesis.json --lot bracket \\
-      --out bracket-events.json";
+Examples:
+  kerbholz export epcis rail/authorities/authority-0/data --genesis rail/genesis.json \\
+      --out events.json
+  kerbholz export epcis rail/authorities/authority-0/data --genesis rail/genesis.json \\
+      --lot bracket --out bracket-events.json";
 
 /// What can be exported.
 #[derive(Subcommand)]
@@ -320,10 +321,13 @@ fn events(args: &EpcisArgs, output: &Output) -> Result<Report, CliError> {
 
 impl FileArgs {
     fn may_be_written(&self) -> Result<(), CliError> {
-        if self.out.exists() && !self.force {
-            return Err(ExportError::Exists(self.out.clone()).into());
+        match std::fs::symlink_metadata(&self.out) {
+            Err(_) => Ok(()),
+            Ok(_) if !self.force => Err(ExportError::Exists(self.out.clone()).into()),
+            Ok(found) if found.is_file() => Ok(()),
+            // A device or a folder is nobody's earlier export.
+            Ok(_) => Err(ExportError::Foreign(self.out.clone()).into()),
         }
-        Ok(())
     }
 
     fn write(&self, document: &Value) -> Result<(), CliError> {

@@ -4,15 +4,16 @@
 use super::amount::Share;
 use super::error::CliError;
 use kerbholz_client::Session;
-use kerbholz_client::ledger::codec;
 use kerbholz_client::ledger::factor::{Factor, FactorRef};
 use kerbholz_client::ledger::id::{
     FactorSetId, LotId, MemberId, OrderId, RestatementId, TransactionId,
 };
+use kerbholz_client::ledger::memory::Memory;
 use kerbholz_client::ledger::operation::Portion;
 use kerbholz_client::ledger::rows::{
-    FactorSetRow, LotRow, MemberKind, MemberRow, OrderRow, Row, Table, key,
+    FactorSetRow, LotRow, MemberKind, MemberRow, OrderRow, ReadError, Row, Table, key,
 };
+use kerbholz_client::ledger::{balance, codec};
 use kerbholz_client::protocol::ROWS_MAX;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -77,6 +78,17 @@ impl Members {
     pub async fn load(session: &Session) -> Result<Self, CliError> {
         let rows = scan(session, Table::Member).await?;
         Ok(Self(rows.into_iter().map(|(id, row)| (MemberId::new(id), row)).collect()))
+    }
+
+    /// Everybody in a state.
+    pub fn of(state: &Memory) -> Result<Self, ReadError> {
+        let mut members = BTreeMap::new();
+        balance::each(state, Table::Member, |id, row: MemberRow| {
+            let known = id.try_into().map(MemberId::new);
+            members.extend(known.into_iter().map(|id: MemberId| (id, row.clone())));
+            Ok::<_, ReadError>(())
+        })?;
+        Ok(Self(members))
     }
 
     /// All of them.

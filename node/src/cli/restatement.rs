@@ -44,9 +44,9 @@ pub enum RestatementCommand {
 #[derive(Args)]
 #[command(
     group = ArgGroup::new("source").required(true).args(["lot", "made"]),
-    after_help = "Examples:\n  kerbholz restatement propose --lot \"PA12 powder\" --factor set@2:material.PA12 \
-    --reason \"wrong grade\" --as printer\n  kerbholz restatement propose --made bracket --activity 0 \
-    --amount \"12 tkm\" --factor transport.lorry --reason \"odometer\" --as printer"
+    after_help = "Examples:\n  kerbholz restatement propose --lot \"PA12 powder\" --factor set@2:material.PA12 \\\n      \
+    --reason \"wrong grade\" --as printer\n  kerbholz restatement propose --made bracket --activity 0 --amount \"12 tkm\" \\\n      \
+    --factor transport.lorry --reason \"odometer\" --as printer"
 )]
 pub struct ProposeArgs {
     /// The lot of a reading, or a declared lot

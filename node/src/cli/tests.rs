@@ -44,6 +44,27 @@ fn every_command_shows_an_example() {
     commands.for_each(|one| check("kerbholz", one));
 }
 
+/// An example that is wrapped is two commands when it is copied, and a paragraph that was broken by
+/// hand is broken twice.
+#[test]
+fn examples_fit_their_lines_and_paragraphs_are_left_to_the_terminal() {
+    fn check(path: &str, command: &clap::Command) {
+        let path = format!("{path} {}", command.get_name());
+        command.get_subcommands().for_each(|one| check(&path, one));
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        for (line, next) in help.lines().zip(help.lines().skip(1).chain([""])) {
+            let is_example = |line: &str| line.starts_with("  ");
+            assert!(!is_example(line) || line.len() <= 100, "{path}: too long: {line}");
+            let broken = [line, next].iter().all(|line| !line.is_empty() && !is_example(line));
+            assert!(!broken, "{path}: broken by hand: {line}");
+        }
+    }
+    let command = Cli::command();
+    for name in ["avoided", "export", "footprint", "restatement", "upkeep"] {
+        check("kerbholz", command.find_subcommand(name).unwrap());
+    }
+}
+
 #[test]
 fn the_help_documents_the_exit_codes() {
     let help = Cli::command().render_help().to_string();

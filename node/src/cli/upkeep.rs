@@ -95,7 +95,7 @@ fn used(context: &Context, authority: &str) -> Result<Report, CliError> {
             view::time(used.from),
             view::time(used.to),
             energy(used.joules()),
-            format!("{} of {} s", used.own_ms / 1_000, used.busy_ms / 1_000),
+            format!("{} of {} s", seconds(used.own_ms), seconds(used.busy_ms)),
             basis(&used.basis),
         ]
     });
@@ -107,6 +107,11 @@ fn used(context: &Context, authority: &str) -> Result<Report, CliError> {
             .into();
     }
     Ok(Report::new(text, json!({ "periods": account.periods })))
+}
+
+/// To a tenth, rounded down.
+fn seconds(milliseconds: u64) -> String {
+    format!("{}.{}", milliseconds / 1_000, milliseconds / 100 % 10)
 }
 
 fn energy(joules: u64) -> String {
@@ -242,9 +247,7 @@ fn each(upkeep: &Upkeep) -> Result<[String; 2], CliError> {
 }
 
 fn component(footprint: &Footprint, dimension: Dimension) -> String {
-    footprint
-        .declared(dimension)
-        .map_or("not declared".into(), |value| view::component(dimension, value))
+    view::declared(footprint, dimension)
 }
 
 fn shares(upkeep: &Upkeep) -> Result<Option<Shares>, CliError> {
@@ -252,7 +255,9 @@ fn shares(upkeep: &Upkeep) -> Result<Option<Shares>, CliError> {
 }
 
 fn period(upkeep: &Upkeep) -> Result<Value, CliError> {
-    let shares = shares(upkeep)?;
+    // Nothing booked is not nothing used.
+    let known = !upkeep.sinks.is_empty();
+    let shares = shares(upkeep)?.filter(|_| known);
     let sinks = upkeep.sinks.iter().map(|sink| {
         json!({
             "machine": sink.machine, "lot": sink.taken.portion.lot,
@@ -262,7 +267,8 @@ fn period(upkeep: &Upkeep) -> Result<Value, CliError> {
     });
     Ok(json!({
         "period": upkeep.period, "from": view::time(upkeep.from), "to": view::time(upkeep.to),
-        "transactions": upkeep.transactions, "total": view::footprint(&upkeep.total),
+        "transactions": upkeep.transactions,
+        "total": known.then(|| view::footprint(&upkeep.total)),
         "each": shares.as_ref().map(|shares| view::footprint(&shares.each)),
         "rest": shares.as_ref().map(|shares| view::footprint(&shares.rest)),
         "booked": sinks.collect::<Vec<_>>(),
@@ -286,6 +292,10 @@ fn period_text(upkeep: &Upkeep, members: &Members) -> Result<String, CliError> {
             view::climate(&taken.footprint),
         ));
     }
+    if upkeep.sinks.is_empty() {
+        text.push_str("\nWhat it took is not known: nothing is booked for it.");
+        return Ok(text);
+    }
     text.push_str(&format!("\nTogether\n\n{}\n", footprint::text(&upkeep.total)));
     if let Some(shares) = shares(upkeep)? {
         text.push_str(&format!(
@@ -308,23 +318,21 @@ async fn share(context: &Context, transaction: &str) -> Result<Report, CliError>
     let upkeep = session.upkeep(rules.number(row.time)).await?.ok_or_else(no_rules)?;
     let shares = shares(&upkeep)?;
     let shares = shares.ok_or_else(|| CliError::Other("its period has no transactions".into()))?;
+    let known = (!upkeep.sinks.is_empty()).then_some(&shares.each);
     let text = format!(
-        "Share of transaction {} in accounting period {}, of {} transactions{}\n\n{}",
+        "Share of transaction {} in accounting period {}, of {} transactions{}",
         id.short(),
         upkeep.period,
         upkeep.transactions,
-        still_open(&upkeep),
-        footprint::text(&shares.each),
+        known.map_or(": not known, nothing is booked for it yet".to_owned(), |share| {
+            format!("\n\n{}", footprint::text(share))
+        }),
     );
     let json = json!({
         "transaction": id, "period": upkeep.period, "transactions": upkeep.transactions,
-        "bookings": upkeep.sinks.len(), "share": view::footprint(&shares.each),
+        "bookings": upkeep.sinks.len(), "share": known.map(view::footprint),
     });
     Ok(Report::new(text, json))
-}
-
-fn still_open(upkeep: &Upkeep) -> &'static str {
-    if upkeep.sinks.is_empty() { ": nothing is booked for it yet" } else { "" }
 }
 
 /// The line that an order shows: what a transaction of the period in which it was placed took.

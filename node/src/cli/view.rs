@@ -116,6 +116,16 @@ pub fn footprint(footprint: &Footprint) -> Value {
     })
 }
 
+/// A component of a footprint for people. What is not declared is no zero: what is known of it is a
+/// lower bound.
+pub fn declared(footprint: &Footprint, dimension: Dimension) -> String {
+    match (footprint.declared(dimension), footprint.get(dimension)) {
+        (Some(value), _) => component(dimension, value),
+        (None, 0) => "not declared".into(),
+        (None, known) => format!("at least {}", component(dimension, known)),
+    }
+}
+
 /// The climate figure for people, or that there is none.
 pub fn climate(footprint: &Footprint) -> String {
     match footprint.declared(Dimension::Climate) {

@@ -108,7 +108,7 @@ fn node(
             (names.step(*id, row)?, "step", names.organisation(row.machine)?)
         }
         _ => {
-            let label = names.source(of, place)?;
+            let label = names.source(of, place, View::AsRestated)?;
             (label.name(), label.kind, label.organisation)
         }
     };

@@ -1,12 +1,16 @@
 //! Names for what an explanation goes through: members, steps, sources and their factors.
 
-use kerbholz_ledger::explain::{Explanation, What};
+use kerbholz_ledger::explain::{Explanation, Place, View, What};
 use kerbholz_ledger::factor::{FactorRef, Standing};
 use kerbholz_ledger::footprint::{Dimension, EvidenceTier};
 use kerbholz_ledger::id::{MemberId, TransformationId};
 use kerbholz_ledger::quantity::{Quantity, Unit};
 use kerbholz_ledger::query;
-use kerbholz_ledger::rows::{LotRow, Origin, Read, ReadError, TransformationRow};
+use kerbholz_ledger::restatement::{RestatementState, Source};
+use kerbholz_ledger::rows::{
+    LotRow, Origin, Read, ReadError, RestatementRow, Table, TransformationRow, booked_key, key,
+    read,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -35,6 +39,17 @@ pub struct Label {
     pub factor: Option<FactorLabel>,
     /// What it does not declare.
     pub undeclared: Vec<&'static str>,
+    /// How it was first booked, where a restatement has changed tier or factor.
+    pub as_booked: Option<FirstBooked>,
+}
+
+/// What a source was known by when it was booked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FirstBooked {
+    /// How well.
+    pub tier: Option<EvidenceTier>,
+    /// By which factor.
+    pub factor: Option<FactorLabel>,
 }
 
 impl Label {
@@ -43,6 +58,27 @@ impl Label {
         match &self.factor {
             Some(factor) => format!("{} ({})", self.what, factor.code),
             None => self.what.clone(),
+        }
+    }
+
+    /// How well it is known, or was when it was booked.
+    pub fn tier_in(&self, view: View) -> Option<EvidenceTier> {
+        self.first(view).map_or(self.tier, |first| first.tier)
+    }
+
+    /// By which factor it is booked, or first was.
+    pub fn factor_in(&self, view: View) -> Option<&FactorLabel> {
+        self.first(view).map_or(self.factor.as_ref(), |first| first.factor.as_ref())
+    }
+
+    fn first(&self, view: View) -> Option<&FirstBooked> {
+        self.as_booked.as_ref().filter(|_| view == View::AsBooked)
+    }
+
+    /// Remembers how it was first booked, if that was otherwise.
+    pub(super) fn was(&mut self, first: Self) {
+        if (first.tier, &first.factor) != (self.tier, &self.factor) {
+            self.as_booked = Some(FirstBooked { tier: first.tier, factor: first.factor });
         }
     }
 }
@@ -187,14 +223,75 @@ impl<'a> Names<'a> {
         Ok(format!("{product} · {machine}"))
     }
 
-    /// What a source is.
+    /// The restatement that first came to a source.
+    fn first_restatement(&self, source: Source) -> Result<Option<RestatementRow>, ReadError> {
+        /// More of one source are not looked through.
+        const MOST: usize = 1_000;
+        let (of, entry) = match source {
+            Source::Lot(id) => (*id.as_bytes(), Table::Lot),
+            Source::Activity { transformation: id, .. } => (*id.as_bytes(), Table::Transformation),
+        };
+        // As a rule none has.
+        if self.state.get(&booked_key(&key(entry, &[&of])))?.is_none() {
+            return Ok(None);
+        }
+        let prefix = key(Table::RestatementOf, &[&of]);
+        let mut first: Option<RestatementRow> = None;
+        for (mark, _) in self.state.scan(&prefix, &prefix, MOST)? {
+            let id = mark.get(prefix.len()..).unwrap_or_default();
+            let row: Option<RestatementRow> = read(self.state, &key(Table::Restatement, &[id]))?;
+            let applied = row.filter(|row| {
+                row.state == RestatementState::Applied && row.restatement.source == source
+            });
+            let earlier = |row: &RestatementRow| {
+                first.as_ref().is_none_or(|first| row.changed_at < first.changed_at)
+            };
+            first = applied.filter(earlier).or(first);
+        }
+        Ok(first)
+    }
+
+    /// The factor of a source, in a view.
+    fn factor_of(
+        &mut self,
+        of: &Explanation,
+        at: &Place,
+        view: View,
+    ) -> Result<Option<FactorLabel>, ReadError> {
+        let source = match (&at.what, view) {
+            (What::Lot(id, _), View::AsBooked) => Some(Source::Lot(*id)),
+            (What::Activity { of: step, activity }, View::AsBooked) => {
+                let id = match of.places.get(*step).map(|step| &step.what) {
+                    Some(What::Transformation(id, _)) => Some(*id),
+                    _ => None,
+                };
+                let activity = u32::try_from(*activity).ok();
+                id.zip(activity)
+                    .map(|(transformation, activity)| Source::Activity { transformation, activity })
+            }
+            _ => None,
+        };
+        let first = source.map(|source| self.first_restatement(source)).transpose()?.flatten();
+        let factor = match first {
+            Some(first) => first.before.factor,
+            None => of.factor(at).cloned(),
+        };
+        factor.map(|factor| self.factor(&factor)).transpose()
+    }
+
+    /// What a source is; with tier and factor as in a view, which is the explanation's.
     ///
     /// # Errors
     /// [`ReadError`] when the storage fails.
-    pub fn source(&mut self, of: &Explanation, place: usize) -> Result<Label, ReadError> {
+    pub fn source(
+        &mut self,
+        of: &Explanation,
+        place: usize,
+        view: View,
+    ) -> Result<Label, ReadError> {
         let missing = || ReadError("an explanation names a place that it has not".to_owned());
         let at = of.places.get(place).ok_or_else(missing)?;
-        let factor = of.factor(at).map(|factor| self.factor(factor)).transpose()?;
+        let factor = self.factor_of(of, at, view)?;
         let (what, kind, id, amount, by) = match &at.what {
             What::Lot(id, lot) => {
                 let amount = Quantity::new(lot.original, lot.quantity.unit);
@@ -233,6 +330,7 @@ impl<'a> Names<'a> {
             tier: at.tier,
             factor,
             undeclared: at.share.undeclared.iter().map(Dimension::name).collect(),
+            as_booked: None,
         })
     }
 }

@@ -8,9 +8,10 @@ use kerbholz_ledger::keys::PublicKey;
 use kerbholz_ledger::memory::Memory;
 use kerbholz_ledger::operation::Portion;
 use kerbholz_ledger::quantity::{Milligrams, Unit};
+use kerbholz_ledger::restatement::{Correction, Restatement, RestatementState, Source};
 use kerbholz_ledger::rows::{
-    BookedRow, MemberKind, MemberRow, Origin, Table, Taken, TransformationRow, Write, booked_key,
-    key,
+    BookedRow, MemberKind, MemberRow, Origin, RestatementRow, SourceBooking, Table, Taken,
+    TransformationRow, Write, booked_key, key,
 };
 use kerbholz_ledger::transformation::{AllocationRule, OutputRole};
 
@@ -116,6 +117,47 @@ fn history(sources: u8) -> (Memory, LotId) {
     (state, LotId::new(id(60)))
 }
 
+/// The first source was booked by a meter's figures and evidence once, and restated by a factor.
+fn restate_first(state: &mut Memory) {
+    let lot = LotId::new(id(100));
+    let mut first = carries(1_010, 100_000);
+    first.set(Dimension::ClimateDefault, 0);
+    first.set(Dimension::ClimateDerived, 1_010);
+    put(
+        state,
+        booked_key(&key(Table::Lot, &[lot.as_bytes()])),
+        &BookedRow { footprints: vec![first.clone()] },
+    );
+    let booking = |code: &str, footprint: &Footprint| SourceBooking {
+        factor: Some(FactorRef { set: FactorSetId::new(id(7)), code: code.into() }),
+        amount: Some(grams(100)),
+        evidence: None,
+        footprint: footprint.clone(),
+    };
+    let factors =
+        [("unused", 5, RestatementState::Refused), ("grade", 7, RestatementState::Applied)];
+    let later = ("grade 2", 9, RestatementState::Applied);
+    for (number, (code, at, outcome)) in factors.into_iter().chain([later]).enumerate() {
+        let number = [u8::try_from(number).unwrap(); 32];
+        let (before, after) = (booking(code, &first), booking("powder", &first));
+        let correction = Correction::Factor(after.factor.clone().unwrap());
+        let source = Source::Lot(lot);
+        let row = RestatementRow {
+            restatement: Restatement { source, correction, reason: "x".into(), evidence: None },
+            by: MemberId::new(id(2)),
+            state: outcome,
+            before,
+            after,
+            decided_by: None,
+            proposed_at: Timestamp::new(at),
+            changed_at: Timestamp::new(at),
+            transaction: TransactionId::new(id(9)),
+        };
+        put(state, key(Table::Restatement, &[&number]), &row);
+        put(state, key(Table::RestatementOf, &[lot.as_bytes(), &number]), &());
+    }
+}
+
 fn explain_all(sources: u8) -> Document {
     let (state, lot) = history(sources);
     explained(&state, lot, 1_000).unwrap().unwrap().document
@@ -164,6 +206,53 @@ fn whatever_is_grouped_adds_up_to_the_lot() {
     );
 }
 
+/// Once it was derived, by another factor: so the sums say of what was booked, and the source itself.
+#[test]
+fn what_was_booked_keeps_its_tier_and_its_factor() {
+    let (mut state, lot) = history(3);
+    restate_first(&mut state);
+    let document = explained(&state, lot, 1_000).unwrap().unwrap().document;
+    let of = |tier: &str, view| {
+        let mut groups = document.by_tier.iter().filter(|group| group.name == tier);
+        groups.next().map_or(0, |group| group.share.of(view).get(Dimension::Climate))
+    };
+    assert_eq!((of("derived", View::AsBooked), of("derived", View::AsRestated)), (1_010, 0));
+    assert_eq!((of("default", View::AsBooked), of("default", View::AsRestated)), (2_021, 3_021));
+    let restated = document.entries.iter().filter(|line| line.source.as_booked.is_some());
+    let [line] = restated.collect::<Vec<_>>()[..] else { panic!("one source was restated") };
+    let code = |view| line.source.factor_in(view).map(|factor| factor.code.as_str());
+    assert_eq!((code(View::AsBooked), code(View::AsRestated)), (Some("grade"), Some("powder")));
+}
+
+/// The largest of every dimension are on the page, not only those of climate, and nothing is lost.
+#[test]
+fn a_page_of_many_sources_has_the_largest_of_each_dimension_and_all_sums() {
+    let mut document = explain_all(1);
+    let (line, many) = (document.entries[0].clone(), 2_000);
+    let share = |number: i128| {
+        let mut footprint = carries(number, 1);
+        footprint.set(Dimension::Waste, many - number);
+        Shares { as_booked: footprint.clone(), as_restated: footprint }
+    };
+    let numbers = || (1..=many).rev();
+    let stage = |number: i128| format!("stage {number}");
+    let entry = |number| Line { stage: stage(number), share: share(number), ..line.clone() };
+    document.entries = numbers().map(entry).collect();
+    let group = |number| Group { name: stage(number), share: share(number) };
+    document.by_stage = numbers().map(group).collect();
+    let shown = findings(&page(&document).unwrap());
+    let entries = shown["entries"].as_array().unwrap();
+    assert_eq!((entries.len(), shown["entries_all"].as_u64()), (80, Some(2_000)));
+    let has = |number: i128| entries.iter().any(|entry| entry["stage"] == stage(number));
+    assert!(has(1) && has(many) && !has(1_000));
+    let groups = shown["by_stage"].as_array().unwrap();
+    assert_eq!((groups.len(), groups[80]["name"].as_str()), (81, Some("1920 others")));
+    let climate = |group: &serde_json::Value| {
+        group["share"]["as_restated"]["climate"].as_str().unwrap().parse::<i128>().unwrap()
+    };
+    assert_eq!(groups.iter().map(climate).sum::<i128>(), many * (many + 1) / 2);
+}
+
 #[test]
 fn flows_drawn_together_still_add_up() {
     let document = explain_all(40);
@@ -193,22 +282,27 @@ fn what_is_shown_to_programs_is_exact_text() {
     assert_eq!(json["graph"]["nodes"].as_array().unwrap().len(), 5);
 }
 
+/// What a page draws from.
+fn findings(page: &str) -> serde_json::Value {
+    let begin = page.find("id=\"findings\">").unwrap() + "id=\"findings\">".len();
+    let end = begin + page[begin..].find("</script>").unwrap();
+    serde_json::from_str(&page[begin..end]).unwrap()
+}
+
 #[test]
 fn the_page_is_whole_and_asks_nobody() {
     let template = include_str!("../../assets/explain.html");
     for forbidden in ["http://", "https://", "src=", "href=", "@import", "url(", "fetch("] {
         assert!(!template.contains(forbidden), "{forbidden}");
     }
-    for mark in ["/*FINDINGS*/", "/*CHARTS*/"] {
-        assert_eq!(template.matches(mark).count(), 1);
+    for mark in crate::demo::report::MARKS {
+        assert_eq!(template.matches(mark).count(), 1, "{mark}");
     }
     let mut document = explain_all(5);
     document.product = "</script><!-- bracket".into();
     let page = page(&document).unwrap();
-    assert!(!page.contains("/*FINDINGS*/") && !page.contains("/*CHARTS*/"));
-    let begin = page.find("id=\"findings\">").unwrap() + "id=\"findings\">".len();
-    let end = begin + page[begin..].find("</script>").unwrap();
-    let back: serde_json::Value = serde_json::from_str(&page[begin..end]).unwrap();
+    assert!(!crate::demo::report::MARKS.iter().any(|mark| page.contains(mark)));
+    let back = findings(&page);
     assert_eq!(back["product"], document.product);
     assert_eq!(back["entries_all"], 6);
 }

@@ -7,6 +7,7 @@ mod figures;
 use super::super::amount;
 use super::super::context::Context;
 use super::super::error::CliError;
+use super::super::find::Members;
 use super::super::output::{Output, Report, table};
 use super::super::view;
 use super::books::{self, CopyArgs};
@@ -18,7 +19,7 @@ use kerbholz_client::ledger::footprint::{Dimension, Footprint};
 use kerbholz_client::ledger::id::MemberId;
 use kerbholz_client::ledger::memory::Memory;
 use kerbholz_client::ledger::quantity::{Milliseconds, Timestamp, Unit};
-use kerbholz_client::ledger::rows::ReadError;
+use kerbholz_client::ledger::rows::{MemberKind, ReadError};
 use kerbholz_client::ledger::statement::{Entered, Flows, ProductKey, Statement, statement};
 use kerbholz_node::explain::Names;
 use std::collections::BTreeMap;
@@ -34,7 +35,7 @@ pub struct BalanceArgs {
     /// The dimension of all tables but the first, as `kerbholz footprint` names it
     #[arg(long, value_name = "DIMENSION", default_value = "climate", value_parser = dimension)]
     by: Dimension,
-    /// Length of a period; the first began with the year 1970
+    /// Length of a period; the first began with the year 1970. 0s: one period, all time
     #[arg(long, value_name = "TIME", default_value = "30d", value_parser = amount::span)]
     period: Duration,
     /// Only this organisation's products, meters and periods
@@ -56,7 +57,16 @@ pub async fn run(
     let state = books::state(context, &args.copy, output).await?;
     let length = Milliseconds::new(u64::try_from(args.period.as_millis()).unwrap_or(u64::MAX));
     let statement = statement(&state, length)?;
-    let mut shown = Shown { state: &state, names: Names::new(&state), length, args: &args };
+    let only = args.organisation.as_ref().map(|name| {
+        let members = Members::of(&state)?;
+        Ok::<_, CliError>(members.find(name, &[MemberKind::Organisation])?.0)
+    });
+    let only = only.transpose()?;
+    if let Some(name) = args.product.as_ref().filter(|name| !is_known(&statement, name)) {
+        return Err(CliError::no_such("product", name, "kerbholz footprint balance"));
+    }
+    let names = Names::new(&state);
+    let mut shown = Shown { state: &state, names, length, only, args: &args };
     let json = shown.json(&statement)?;
     Ok(Report::new(shown.text(&statement)?, json))
 }
@@ -65,7 +75,14 @@ struct Shown<'a> {
     state: &'a Memory,
     names: Names<'a>,
     length: Milliseconds,
+    /// The only organisation that is shown.
+    only: Option<MemberId>,
     args: &'a BalanceArgs,
+}
+
+/// Whether there ever was a lot of this product.
+fn is_known(statement: &Statement, product: &str) -> bool {
+    statement.products.keys().any(|key| key.product == product)
 }
 
 impl Shown<'_> {
@@ -87,15 +104,12 @@ impl Shown<'_> {
     }
 
     /// Whether something of an organisation is asked for.
-    fn wanted(&mut self, organisation: MemberId) -> Result<bool, ReadError> {
-        match &self.args.organisation {
-            None => Ok(true),
-            Some(name) => Ok(*name == self.names.member(organisation)?),
-        }
+    fn wanted(&self, organisation: MemberId) -> bool {
+        self.only.is_none_or(|only| only == organisation)
     }
 
     fn figure(&self, footprint: &Footprint) -> String {
-        view::component(self.args.by, footprint.get(self.args.by))
+        view::declared(footprint, self.args.by)
     }
 
     fn organisations(&mut self, of: &Statement) -> Result<String, CliError> {
@@ -107,7 +121,7 @@ impl Shown<'_> {
             let columns =
                 [&flows.booked_in, &flows.received, &flows.handed_over, &flows.booked_out, &stock];
             row.extend(columns.map(|footprint| self.figure(footprint)));
-            row.push(self.figure(&rest));
+            row.push(view::component(self.args.by, rest.get(self.args.by)));
             rows.push(row);
         }
         let header = [
@@ -125,7 +139,7 @@ impl Shown<'_> {
     fn periods(&mut self, of: &Statement) -> Result<String, CliError> {
         let mut periods: BTreeMap<u64, Flows> = BTreeMap::new();
         for ((organisation, period), flows) in in_time(of) {
-            if self.wanted(organisation)? {
+            if self.wanted(organisation) {
                 add_flows(periods.entry(period).or_default(), flows)?;
             }
         }
@@ -163,7 +177,7 @@ impl Shown<'_> {
         let mut found: Vec<(&ProductKey, &Entered)> = Vec::new();
         for (key, entered) in &of.products {
             let product = self.args.product.as_ref().is_none_or(|name| *name == key.product);
-            if product && self.wanted(key.organisation)? {
+            if product && self.wanted(key.organisation) {
                 found.push((key, entered));
             }
         }
@@ -171,11 +185,10 @@ impl Shown<'_> {
         let mut rows = Vec::new();
         for (key, entered) in found {
             let value = entered.footprint.get(by);
-            let declared = entered.footprint.declared(by).is_some();
-            let shown = |value: Option<i128>| match value {
-                Some(value) if declared => view::component(by, value),
-                Some(value) if value != 0 => format!("at least {}", view::component(by, value)),
-                _ => "not declared".to_owned(),
+            let shown = |value: i128| {
+                let mut footprint = entered.footprint.clone();
+                footprint.set(by, value);
+                view::declared(&footprint, by)
             };
             let (per, unit) = unit_of(key.unit);
             let per_unit = intensity(value, per, entered.quantity);
@@ -186,11 +199,11 @@ impl Shown<'_> {
                 if key.made { "made" } else { "brought in" }.to_owned(),
                 self.begin(key.period),
                 total_quantity(entered.quantity, key.unit),
-                shown(Some(value)),
-                per_unit.map_or_else(String::new, |it| format!("{} per {unit}", shown(Some(it)))),
+                shown(value),
+                per_unit.map_or_else(String::new, |it| format!("{} per {unit}", shown(it))),
                 per_kilogram
                     .filter(|_| key.unit != Unit::Milligram)
-                    .map_or_else(String::new, |it| shown(Some(it))),
+                    .map_or_else(String::new, shown),
             ]);
         }
         let header = ["product", "by", "how", "from", "quantity", "total", "intensity", "per kg"];
@@ -201,7 +214,7 @@ impl Shown<'_> {
         let mut rows = Vec::new();
         for (meter, account) in &of.meters {
             let organisation = self.organisation_of(account.host)?;
-            if !self.wanted(organisation)? {
+            if !self.wanted(organisation) {
                 continue;
             }
             let unit = self.unit(of, &account.product, organisation);
@@ -333,14 +346,14 @@ fn in_time(of: &Statement) -> Vec<((MemberId, u64), &Flows)> {
 /// Every dimension: sources, stock, sinks, in transit, and what they are off by.
 fn trial(of: &Statement) -> String {
     let balance = &of.balance;
-    let mut still = Vec::new();
+    let (mut nothing, mut open) = (Vec::new(), Vec::new());
     let mut rows = Vec::new();
     for dimension in Dimension::ALL.iter().copied() {
-        let of = |footprint: &Footprint| footprint.get(dimension);
-        let columns =
-            [&balance.sources, &balance.stock, &balance.sinks, &balance.in_transit].map(of);
+        let columns = [&balance.sources, &balance.stock, &balance.sinks, &balance.in_transit]
+            .map(|footprint| footprint.get(dimension));
         if columns == [0; 4] {
-            still.push(dimension.name());
+            let undeclared = of.open.contains_key(&dimension);
+            if undeclared { &mut open } else { &mut nothing }.push(dimension.name());
             continue;
         }
         let [sources, stock, sinks, transit] = columns;
@@ -352,8 +365,10 @@ fn trial(of: &Statement) -> String {
     }
     let header = ["dimension", "sources", "stock", "sinks", "in transit", "off by"];
     let mut text = table(&header, rows, &[1, 2, 3, 4, 5]);
-    if !still.is_empty() {
-        text.push_str(&format!("\nNothing was declared in: {}.", still.join("; ")));
+    for (title, names) in [("Declared as nothing", nothing), ("Not declared", open)] {
+        if !names.is_empty() {
+            text.push_str(&format!("\n{title}: {}.", names.join("; ")));
+        }
     }
     let climate = |footprint: &Footprint| {
         view::component(Dimension::Climate, footprint.get(Dimension::Climate))

@@ -11,7 +11,8 @@ use kerbholz_client::ledger::factor::FactorRef;
 use kerbholz_client::ledger::id::{LotId, MemberId, TransformationId};
 use kerbholz_client::ledger::memory::Memory;
 use kerbholz_client::ledger::rows::{
-    LotRow, MemberKind, MemberRow, Origin, Table, TransformationRow, Write, booked_key, key,
+    LotRow, MemberKind, MemberRow, Origin, Read, RestatementRow, Table, TransformationRow, Write,
+    booked_key, key, read,
 };
 use kerbholz_client::ledger::{codec, query};
 use serde::de::DeserializeOwned;
@@ -201,6 +202,7 @@ impl Fetched<'_> {
             lots.iter().map(|lot| key(Table::Lot, &[lot.as_bytes()])).collect();
         self.get::<()>(keys.iter().map(|key| booked_key(key)).collect(), false).await?;
         let rows: Vec<LotRow> = self.get(keys, true).await?;
+        self.restatements(Table::Lot, lots.iter().map(LotId::as_bytes)).await?;
         let mut from = Origins { lots: Vec::new(), transformations: Vec::new() };
         let (mut members, mut factors) = (Vec::new(), Vec::new());
         for row in rows {
@@ -227,6 +229,8 @@ impl Fetched<'_> {
         let keys: Vec<Vec<u8>> = of.transformations.iter().map(made).collect();
         self.get::<()>(keys.iter().map(|key| booked_key(key)).collect(), false).await?;
         let rows: Vec<TransformationRow> = self.get(keys, true).await?;
+        let made = of.transformations.iter().map(TransformationId::as_bytes);
+        self.restatements(Table::Transformation, made).await?;
         let mut lots = of.lots;
         let (mut members, mut factors, mut orders) = (Vec::new(), Vec::new(), Vec::new());
         for row in rows {
@@ -242,6 +246,43 @@ impl Fetched<'_> {
         lots.dedup();
         lots.retain(|lot| !self.known.contains(&key(Table::Lot, &[lot.as_bytes()])));
         Ok(lots)
+    }
+
+    /// The restatements of what was restated, which say by what it was first booked.
+    async fn restatements(
+        &mut self,
+        table: Table,
+        ids: impl Iterator<Item = &[u8; 32]>,
+    ) -> Result<(), CliError> {
+        for id in ids {
+            let entry = key(table, &[id]);
+            if self.state.get(&booked_key(&entry))?.is_none() || !self.is_source(table, &entry)? {
+                continue;
+            }
+            let prefix = key(Table::RestatementOf, &[id]);
+            let mut keys = Vec::new();
+            for (rest, value) in self.session.scan_all(prefix.clone(), ROWS_MAX).await? {
+                keys.push(key(Table::Restatement, &[&rest]));
+                let mark = [prefix.as_slice(), &rest].concat().into();
+                self.state.apply(&[Write { key: mark, value: Some(value.into()) }]);
+            }
+            let rows: Vec<RestatementRow> = self.get(keys, true).await?;
+            let factors: Vec<_> = rows.into_iter().filter_map(|row| row.before.factor).collect();
+            self.factors(&factors).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether an entry can be restated itself, and not only be reached by a restatement.
+    fn is_source(&self, table: Table, entry: &[u8]) -> Result<bool, CliError> {
+        if table == Table::Transformation {
+            let row: Option<TransformationRow> = read(&self.state, entry)?;
+            return Ok(row.is_some_and(|row| !row.activities.is_empty()));
+        }
+        let row: Option<LotRow> = read(&self.state, entry)?;
+        let brought =
+            |row: LotRow| matches!(row.origin, Origin::Reading { .. } | Origin::Declared { .. });
+        Ok(row.is_some_and(brought))
     }
 
     async fn members(&mut self, members: &[MemberId]) -> Result<(), CliError> {

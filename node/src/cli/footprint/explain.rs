@@ -49,6 +49,13 @@ pub struct ExplainArgs {
     copy: CopyArgs,
 }
 
+impl ExplainArgs {
+    /// The view that is shown first.
+    const fn view(&self) -> View {
+        if self.as_booked { View::AsBooked } else { View::AsRestated }
+    }
+}
+
 /// A dimension by its name.
 pub fn dimension(text: &str) -> Result<Dimension, String> {
     let named = |one: &&Dimension| one.name() == text;
@@ -97,17 +104,30 @@ pub async fn run(
 }
 
 fn text(found: &Explained, names: &mut Names<'_>, args: &ExplainArgs) -> Result<String, CliError> {
-    let (document, by) = (&found.document, args.by);
-    let view = if args.as_booked { View::AsBooked } else { View::AsRestated };
+    let (document, by, view) = (&found.document, args.by, args.view());
+    let cut = Cut { dimension: by, from_ppm: args.cutoff, view };
     let of = if args.as_booked { &found.as_booked } else { &found.as_restated };
     names.learn(of);
     let mut parts = vec![head(document, by)];
-    if document.footprint.of(view).get(by) == 0 {
-        parts.push(format!(
-            "Nothing is booked in {}: choose another dimension with --by.",
-            by.name()
-        ));
-    }
+    parts.extend(match has_shares(document, by) {
+        true => shares(document, &tree::tree(of, names, cut)?, args),
+        false => vec![format!("No source books anything in {}: see --by.", by.name())],
+    });
+    parts.push(format!("EVERY DIMENSION, AND ITS LARGEST SOURCE\n{}", dimensions(document, view)));
+    Ok(parts.join("\n\n"))
+}
+
+/// Whether there is anything to share out in a dimension, in either view.
+fn has_shares(document: &Document, by: Dimension) -> bool {
+    let booked = |view, line: &Line| line.share.of(view).get(by) != 0;
+    let views = [View::AsBooked, View::AsRestated];
+    views.iter().any(|view| document.entries.iter().any(|line| booked(*view, line)))
+}
+
+/// The shares in one dimension: sums, hot spots, tree.
+fn shares(document: &Document, tree: &[String], args: &ExplainArgs) -> Vec<String> {
+    let (by, view) = (args.by, args.view());
+    let mut parts = Vec::new();
     for (title, groups) in [
         ("stage", &document.by_stage),
         ("evidence", &document.by_tier),
@@ -117,17 +137,14 @@ fn text(found: &Explained, names: &mut Names<'_>, args: &ExplainArgs) -> Result<
         parts.push(grouped(document, (title, groups), by, view));
     }
     parts.push(format!("HOT SPOTS\n{}", hot_spots(document, by, view)));
-    let cut = Cut { dimension: by, from_ppm: args.cutoff };
-    let tree = tree::tree(of, names, cut)?.join("\n");
     let which = if document.restated && args.as_booked { ", as booked" } else { "" };
-    parts.push(format!("THE TREE OF {}{which}\n{tree}", by.name().to_uppercase()));
-    parts.push(format!("EVERY DIMENSION, AND ITS LARGEST SOURCE\n{}", dimensions(document, view)));
-    Ok(parts.join("\n\n"))
+    parts.push(format!("THE TREE OF {}{which}\n{}", by.name().to_uppercase(), tree.join("\n")));
+    parts
 }
 
 fn head(document: &Document, by: Dimension) -> String {
     let shares = &document.footprint;
-    let figure = |footprint: &Footprint| view::component(by, footprint.get(by));
+    let figure = |footprint: &Footprint| view::declared(footprint, by);
     let mut head = format!(
         "Lot {}: {} {}, of {}\n{}: {}",
         document.lot.short(),
@@ -193,13 +210,14 @@ fn hot_spots(document: &Document, by: Dimension, view: View) -> String {
     let rows = lines.iter().take(HOT_SPOTS).map(|line| {
         sum = sum.saturating_add(value(line));
         let source = &line.source;
-        let standing = source.factor.as_ref().and_then(|factor| factor.standing);
+        let factor = source.factor_in(view);
+        let standing = factor.and_then(|factor| factor.standing);
         let standing = standing.map(|it| format!("{it:?}").to_lowercase()).unwrap_or_default();
-        let tier = source.tier.map(kerbholz_node::explain::tier).unwrap_or_default();
+        let tier = source.tier_in(view).map(kerbholz_node::explain::tier).unwrap_or_default();
         let mut row = vec![
             source.what.clone(),
             line.stage.clone(),
-            source.factor.as_ref().map(|factor| factor.code.clone()).unwrap_or_default(),
+            factor.map(|factor| factor.code.clone()).unwrap_or_default(),
             standing,
             tier.to_owned(),
             view::component(by, value(line)),
@@ -230,14 +248,9 @@ fn dimensions(document: &Document, view: View) -> String {
         let size = |line: &&Line| line.share.of(view).get(*one).unsigned_abs();
         let largest = document.entries.iter().max_by_key(size).filter(|line| size(line) > 0);
         let open = document.undeclared.iter().find(|open| open.dimension == one.name());
-        let shown = match (open, value) {
-            (None, value) => view::component(*one, value),
-            (Some(_), 0) => "not declared".to_owned(),
-            (Some(_), value) => format!("at least {}", view::component(*one, value)),
-        };
         vec![
             one.name().to_owned(),
-            shown,
+            view::declared(footprint, *one),
             largest.map(|line| line.source.name()).unwrap_or_default(),
             largest.map(|line| share(line.share.of(view).get(*one), value)).unwrap_or_default(),
             open.map(|open| format!("{} of {}", open.entries, document.entries.len()))

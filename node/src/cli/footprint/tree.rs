@@ -2,7 +2,7 @@
 //! with its share. Small branches are counted and added up, so that nothing is silently left out.
 
 use super::super::view;
-use kerbholz_client::ledger::explain::{Explanation, What};
+use kerbholz_client::ledger::explain::{Explanation, View, What};
 use kerbholz_client::ledger::footprint::Dimension;
 use kerbholz_client::ledger::quantity::Quantity;
 use kerbholz_client::ledger::rows::{Origin, ReadError};
@@ -18,6 +18,8 @@ pub struct Cut {
     pub dimension: Dimension,
     /// From which share of the whole on, in millionths.
     pub from_ppm: u64,
+    /// The view that the explanation is of.
+    pub view: View,
 }
 
 /// A branch that is to be shown, its children after it.
@@ -51,7 +53,7 @@ pub fn tree(of: &Explanation, names: &mut Names<'_>, cut: Cut) -> Result<Vec<Str
                 continue;
             }
         };
-        let (text, end) = describe(of, names, &branch)?;
+        let (text, end) = describe(of, names, &branch, cut.view)?;
         let share = share(branch.value, whole);
         let value = view::component(cut.dimension, branch.value);
         lines.push(format!("{share:>7}  {value:>16}  {}{text}", branch.lead.0));
@@ -99,6 +101,7 @@ fn describe(
     of: &Explanation,
     names: &mut Names<'_>,
     branch: &Branch,
+    view: View,
 ) -> Result<(String, usize), ReadError> {
     let mut end = branch.place;
     while let Some(at) = of.places.get(end) {
@@ -121,7 +124,7 @@ fn describe(
         let what = product.unwrap_or_else(|| "work".to_owned());
         return Ok((format!("{what} — {step} of {organisation}"), end));
     }
-    let source = names.source(of, end)?;
+    let source = names.source(of, end, view)?;
     let what = product.unwrap_or_else(|| match source.amount {
         Some(amount) if source.kind != "waste" => {
             format!("{} {}", view::amount(amount.amount, amount.unit), source.what)

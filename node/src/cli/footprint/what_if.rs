@@ -11,7 +11,7 @@ use clap::Args;
 use kerbholz_client::ledger::execute::{
     Difference, Kept, KeptBecause, LotDifference, WhatIf, what_if,
 };
-use kerbholz_client::ledger::footprint::{Dimension, Footprint};
+use kerbholz_client::ledger::footprint::Dimension;
 use kerbholz_client::ledger::restatement::Source;
 use kerbholz_node::factors::FactorFile;
 use kerbholz_node::files;
@@ -102,22 +102,14 @@ fn text(found: &WhatIf, label: &str, by: Dimension) -> String {
 
 /// Every dimension that would differ.
 fn dimensions(of: &Difference) -> String {
-    let shown = |footprint: &Footprint, dimension| match (
-        footprint.declared(dimension),
-        footprint.get(dimension),
-    ) {
-        (Some(value), _) => view::component(dimension, value),
-        (None, 0) => "not declared".to_owned(),
-        (None, value) => format!("at least {}", view::component(dimension, value)),
-    };
     let rows = Dimension::ALL.iter().filter_map(|one| {
         let (is, would_be) = (of.is.get(*one), of.would_be.get(*one));
         let open = of.is.declared(*one).is_some() != of.would_be.declared(*one).is_some();
         (is != would_be || open).then(|| {
             vec![
                 one.name().to_owned(),
-                shown(&of.is, *one),
-                shown(&of.would_be, *one),
+                view::declared(&of.is, *one),
+                view::declared(&of.would_be, *one),
                 signed(*one, would_be.saturating_sub(is)),
                 change(is, would_be),
             ]

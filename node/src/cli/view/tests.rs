@@ -65,3 +65,21 @@ proptest! {
         prop_assert!(off.saturating_mul(1_000) <= milligrams, "{shown} is off by {off} mg");
     }
 }
+
+#[test]
+fn what_is_not_declared_is_no_zero() {
+    use kerbholz_client::ledger::footprint::DimensionSet;
+    for (undeclared, value, shown) in [
+        (false, 1_500, "1.5 L"),
+        (false, 0, "0 mL"),
+        (true, 1_500, "at least 1.5 L"),
+        (true, 0, "not declared"),
+    ] {
+        let mut footprint = Footprint::ZERO;
+        footprint.set(Dimension::Water, value);
+        if undeclared {
+            footprint.undeclared = DimensionSet::of(&[Dimension::Water]);
+        }
+        assert_eq!(declared(&footprint, Dimension::Water), shown);
+    }
+}
