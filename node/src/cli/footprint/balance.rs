@@ -3,6 +3,7 @@
 
 mod document;
 mod figures;
+mod upkeep;
 
 use super::super::amount;
 use super::super::context::Context;
@@ -97,6 +98,7 @@ impl Shown<'_> {
             ("EVIDENCE FOR CLIMATE, OF WHAT EACH BOOKED IN".to_owned(), self.evidence(of)?),
             (format!("NOT DECLARED, OF {} SOURCES", of.sources), open(of)),
             ("PREDICTIONS".to_owned(), self.accuracy(of)?),
+            (format!("{by} OF THE LEDGER ITSELF"), self.upkeep(of)?),
         ];
         let filled = parts.into_iter().filter(|(_, text)| !text.is_empty());
         let parts: Vec<String> = filled.map(|(title, text)| format!("{title}\n{text}")).collect();

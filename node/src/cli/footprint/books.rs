@@ -40,6 +40,9 @@ const TABLES: &[Table] = &[
     Table::Whole,
     Table::Work,
     Table::Booked,
+    Table::Upkeep,
+    Table::UpkeepCount,
+    Table::UpkeepSink,
 ];
 
 /// Whether the network is asked, or a copy read.

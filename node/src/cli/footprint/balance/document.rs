@@ -26,7 +26,7 @@ impl Shown<'_> {
             "stock_by_organisation": self.stock_documents(of)?,
             "products": self.product_documents(of)?, "meters": self.meter_documents(of)?,
             "sources_counted": of.sources, "not_declared": open.collect::<Vec<_>>(),
-            "accuracy": self.accuracy_documents(of)?,
+            "accuracy": self.accuracy_documents(of)?, "upkeep": Self::upkeep_documents(of),
         }))
     }
 
