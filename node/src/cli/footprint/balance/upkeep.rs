@@ -34,13 +34,17 @@ impl Shown<'_> {
         }
         let rows = sums.iter().map(|(period, sum)| {
             let total = sum.total.get(self.args.by);
-            let each = intensity(total, 1, u128::from(sum.transactions));
+            let each = intensity(total, 1, u128::from(sum.transactions)).map(|value| {
+                let mut each = sum.total.clone();
+                each.set(self.args.by, value);
+                self.figure(&each)
+            });
             vec![
                 self.begin(*period),
                 sum.transactions.to_string(),
                 sum.bookings.to_string(),
-                view::component(self.args.by, total),
-                each.map_or_else(String::new, |each| view::component(self.args.by, each)),
+                self.figure(&sum.total),
+                each.unwrap_or_default(),
             ]
         });
         let header = ["from", "transactions", "bookings", "total", "per transaction"];
