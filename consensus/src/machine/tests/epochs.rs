@@ -159,10 +159,9 @@ fn a_closing_epoch_takes_nothing() {
     assert!(!actions.iter().any(back), "{actions:?}");
 }
 
-/// Whoever completed the checkpoint by its own vote may have left with it: then only a question
-/// brings it, and rounds that go on meanwhile are no reason not to ask.
-#[test]
-fn a_closing_epoch_asks_for_its_checkpoint_however_many_rounds_go_on() {
+/// Rounds of the others go on at a node whose epoch closes with the first commit: that commit's
+/// index, and what the node does from then on.
+fn rounds_beyond_the_close() -> (u64, Vec<Action>) {
     let committee = committee(4);
     let parameters = Parameters::lan();
     let deadline_ms = 10 * parameters.delta_ms;
@@ -177,7 +176,7 @@ fn a_closing_epoch_asks_for_its_checkpoint_however_many_rounds_go_on() {
     .unwrap();
     greet(&mut node, at(0));
     let mut parents = committee.genesis().to_vec();
-    let (mut closed_at_ms, mut asked) = (None, false);
+    let (mut closed, mut beyond) = (None, Vec::new());
     for (round, now) in (1..).zip((0..).step_by(20)).take(60) {
         let blocks: Vec<Block> = (1..4)
             .map(|author| block(&committee, author, round, &own_first(author, &parents), &[]))
@@ -186,19 +185,42 @@ fn a_closing_epoch_asks_for_its_checkpoint_however_many_rounds_go_on() {
         for block in blocks {
             let from = block.author();
             let actions = node.handle(at(now), Event::BlockReceived { from, block });
-            asked |= actions.iter().any(|action| matches!(action, Action::FetchCommits { .. }));
+            if closed.is_some() {
+                beyond.extend(actions);
+            }
         }
         let index = node.status().commit_index;
-        if closed_at_ms.is_none() && index > 0 {
+        if closed.is_none() && index > 0 {
             let (log_root, state_digest) = ([1; 32], [2; 32]);
             let closes =
                 Event::Executed { index, log_root, state_digest, vote: true, closes: true };
             node.handle(at(now), closes);
-            closed_at_ms = Some(now);
+            closed = Some((index, now));
         }
-        if asked || closed_at_ms.is_some_and(|ms| now > ms + deadline_ms) {
+        if closed.is_some_and(|(_, ms)| now > ms + deadline_ms) {
             break;
         }
     }
-    assert!(node.status().closing && asked, "{:?}", node.status());
+    let status = node.status();
+    assert!(status.closing, "{status:?}");
+    (closed.expect("the first commit closes the epoch").0, beyond)
+}
+
+/// Whoever completed the checkpoint by its own vote may have left with it: then only a question
+/// brings it, and rounds that go on meanwhile are no reason not to ask.
+#[test]
+fn a_closing_epoch_asks_for_its_checkpoint_however_many_rounds_go_on() {
+    let (_, actions) = rounds_beyond_the_close();
+    let asked = actions.iter().any(|action| matches!(action, Action::FetchCommits { .. }));
+    assert!(asked, "{actions:?}");
+}
+
+/// Commits beyond the one that closes the epoch only keep memory bounded.
+#[test]
+fn of_commits_beyond_the_close_none_is_told_of() {
+    let (closing, actions) = rounds_beyond_the_close();
+    for action in &actions {
+        let Action::Commit(commit) = action else { continue };
+        panic!("{} commits {}", closing, commit.index());
+    }
 }
