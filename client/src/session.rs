@@ -2,13 +2,15 @@
 //!
 //! Everything that acts ([`crate::Machine`], [`crate::Organisation`], [`crate::Meter`],
 //! [`crate::Publisher`]) is a session with the right verbs. What it reads is in `session/read.rs`, how
-//! authorities vote in `session/governance.rs`, what they use in `session/upkeep.rs`.
+//! authorities vote in `session/governance.rs`, and propose in `session/proposals.rs`, what they use in `session/upkeep.rs`.
 
 mod governance;
+mod proposals;
 mod read;
 mod single;
 mod upkeep;
 
+pub use self::proposals::{Proposed, Rules};
 use crate::connection::{Connection, ConnectionConfig, ConnectionError, Timeouts};
 use crate::error::ClientError;
 use crate::events::Events;

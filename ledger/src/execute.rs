@@ -3,6 +3,7 @@
 //! The types of the border are here; `execute/run.rs` goes through a commit, `execute/work.rs` is
 //! what an operation sees, and each family of operations has its file.
 
+mod actions;
 mod avoided;
 mod completion;
 mod envelope;
@@ -15,6 +16,7 @@ mod members;
 mod money;
 mod orders;
 mod overlay;
+mod proposals;
 mod restatements;
 mod run;
 mod sources;
@@ -27,12 +29,13 @@ mod work;
 pub use genesis::genesis;
 #[cfg(test)]
 pub(crate) use run::execute_with;
-pub use run::{DEADLINES_MAX, effects_digest, execute};
+pub use run::{DEADLINES_MAX, effects_digest, execute, execute_knowing, version_of};
 pub use wave::RESTATEMENT_STEPS_MAX;
 pub use what_if::{Difference, Kept, KeptBecause, LotDifference, WhatIf, what_if};
 
 use crate::codec::DecodeError;
-use crate::id::{Digest, LotId, MemberId, OrderId, RestatementId, TransactionId};
+use crate::governance::ProposalState;
+use crate::id::{Digest, LotId, MemberId, OrderId, ProposalId, RestatementId, TransactionId};
 use crate::order::OrderState;
 use crate::quantity::{CommitIndex, Timestamp};
 use crate::rejection::{Code, Rejection};
@@ -188,5 +191,12 @@ pub enum EventBody {
         lot: LotId,
         /// Its owner.
         owner: MemberId,
+    },
+    /// A proposal was made, or has ended.
+    Proposal {
+        /// The proposal.
+        proposal: ProposalId,
+        /// Where it stands.
+        state: ProposalState,
     },
 }

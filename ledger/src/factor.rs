@@ -174,3 +174,9 @@ impl Footprint {
         Ok(())
     }
 }
+
+/// Whether thresholds ascend by dimension, none of them negative.
+pub fn is_valid_materiality(thresholds: &[Impact]) -> bool {
+    thresholds.windows(2).all(|pair| pair[0].dimension < pair[1].dimension)
+        && thresholds.iter().all(|threshold| threshold.value >= 0)
+}

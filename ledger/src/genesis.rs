@@ -2,7 +2,7 @@
 
 use crate::codec;
 use crate::committee::{AUTHORITIES_MAX, Authority};
-use crate::factor::Impact;
+use crate::factor::{Impact, is_valid_materiality};
 use crate::id::{MemberId, NetworkId, hash};
 use crate::keys::PublicKey;
 use crate::limit::{Limit, LimitScope, is_valid_list};
@@ -169,9 +169,8 @@ impl Genesis {
             seen.push(code);
         }
         let materiality = &self.accounting.materiality;
-        let ascending = materiality.windows(2).all(|pair| pair[0].dimension < pair[1].dimension);
-        let negative = materiality.iter().any(|threshold| threshold.value < 0);
-        if !ascending || negative || (!materiality.is_empty() && self.auditors.is_empty()) {
+        let judged = !materiality.is_empty();
+        if !is_valid_materiality(materiality) || (judged && self.auditors.is_empty()) {
             return Err(GenesisError::Materiality);
         }
         let limits = &self.accounting.limits;

@@ -42,6 +42,10 @@ byte_type!(
     RestatementId, 32
 );
 byte_type!(
+    /// A proposal: BLAKE3 of the transaction and operation that made it.
+    ProposalId, 32
+);
+byte_type!(
     /// One published, immutable version of a factor set: BLAKE3 of publisher, name and version.
     FactorSetId, 32
 );
@@ -105,6 +109,13 @@ impl RestatementId {
     /// The id of the restatement asked for by operation `operation` of a transaction.
     pub fn of(transaction: TransactionId, operation: u32) -> Self {
         Self::new(hash("kerbholz/restatement", &[transaction.as_bytes(), &operation.to_le_bytes()]))
+    }
+}
+
+impl ProposalId {
+    /// The id of the proposal made by operation `operation` of a transaction.
+    pub fn of(transaction: TransactionId, operation: u32) -> Self {
+        Self::new(hash("kerbholz/proposal", &[transaction.as_bytes(), &operation.to_le_bytes()]))
     }
 }
 

@@ -17,6 +17,7 @@ pub mod explain;
 pub mod factor;
 pub mod footprint;
 pub mod genesis;
+pub mod governance;
 pub mod id;
 pub mod keys;
 pub mod limit;

@@ -7,6 +7,7 @@ use crate::committee::CommitteeVote;
 use crate::factor::Quality;
 use crate::factor::{Factor, FactorRef};
 use crate::footprint::{DimensionSet, EvidenceTier, Footprint, GwpSet};
+use crate::governance::{Proposal, ProposalVote};
 use crate::id::{ContentHash, LotId, MemberId, OrderId};
 use crate::keys::{PublicKey, Signature};
 use crate::limit::LimitList;
@@ -69,6 +70,10 @@ pub enum Operation {
     RecordAvoided(AvoidedBurden),
     /// An organisation sets the limits of its own machines.
     SetLimits(LimitList),
+    /// An authority proposes something to the others.
+    Propose(Box<Proposal>),
+    /// An authority votes on a proposal.
+    VoteProposal(ProposalVote),
 }
 
 /// What kind of member is enrolled.

@@ -9,14 +9,17 @@ pub use flows::{
 
 use crate::balance::{CurrencyBalance, ProductBalance, each, product_of};
 use crate::committee::CommitteeChange;
-use crate::factor::{Factor, FactorRef};
-use crate::id::{FactorSetId, LotId, MemberId, OrderId, TransactionId, TransformationId};
+use crate::factor::{Factor, FactorRef, Impact};
+use crate::id::{
+    FactorSetId, LotId, MemberId, OrderId, ProposalId, TransactionId, TransformationId,
+};
 use crate::keys::PublicKey;
 use crate::quantity::{CommitIndex, Epoch};
 use crate::rows::{
     AccountRow, CommitteeRow, CurrencyRow, FactorSetRow, KeyRow, LedgerRow, LotRow, MemberRow,
-    MeterRow, OrderRow, Origin, ProductRow, Read, ReadError, Table, TransactionRow,
-    TransformationRow, VoteRow, committee_key, key, read, vote_key,
+    MeterRow, OrderRow, Origin, ProductRow, ProposalRow, Read, ReadError, Table, TransactionRow,
+    TransformationRow, VoteRow, committee_key, ended_proposal_key, key, proposal_key, read,
+    vote_key,
 };
 use alloc::{collections::BTreeSet, string::String, vec::Vec};
 use serde::Serialize;
@@ -118,6 +121,50 @@ pub fn proposals(state: &dyn Read, committee: &CommitteeRow) -> Result<Vec<Propo
         }
     }
     Ok(proposals)
+}
+
+/// A proposal, open or ended not long ago.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails.
+pub fn proposal(state: &dyn Read, id: ProposalId) -> Result<Option<ProposalRow>, ReadError> {
+    read(state, &proposal_key(id))
+}
+
+/// The first open proposals, the earliest end first.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails.
+pub fn open_proposals(state: &dyn Read, limit: usize) -> Result<Vec<ProposalId>, ReadError> {
+    let prefix = key(Table::ProposalDeadline, &[]);
+    let rows = state.scan(&prefix, &prefix, limit)?;
+    let id = |key: &[u8]| key.last_chunk::<32>().map(|id| ProposalId::new(*id));
+    Ok(rows.iter().filter_map(|(key, _)| id(key)).collect())
+}
+
+/// The proposals that have ended, the latest first, each with its number; to continue, those before
+/// a number.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails.
+pub fn ended_proposals(
+    state: &dyn Read,
+    before: Option<u64>,
+    limit: u64,
+) -> Result<Vec<(u64, ProposalId)>, ReadError> {
+    let count: u64 = read(state, &key(Table::ProposalCount, &[]))?.unwrap_or(0);
+    let end = before.map_or(count, |before| before.min(count));
+    let numbers = (end.saturating_sub(limit)..end).rev();
+    let row = |number| Ok(read(state, &ended_proposal_key(number))?.map(|id| (number, id)));
+    numbers.filter_map(|number| row(number).transpose()).collect()
+}
+
+/// From which change on a restatement needs an auditor.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails.
+pub fn materiality(state: &dyn Read) -> Result<Vec<Impact>, ReadError> {
+    Ok(read(state, &key(Table::Accounting, &[]))?.unwrap_or_default())
 }
 
 /// A factor.

@@ -136,6 +136,16 @@ rejections! {
     113 CorrectionInvalid = "correction_invalid", "The correction does not fit the source: a reading takes a factor, a declared lot a factor or an imported footprint, an activity a factor and an amount.";
     114 RestatementUnchanged = "restatement_unchanged", "The correction comes to what is booked already: nothing is left to do.";
     115 RestatementDecided = "restatement_decided", "The restatement does not wait any more: look at what became of it.";
+
+    // Governance.
+    140 UnknownProposal = "unknown_proposal", "There is no such proposal, or it ended long ago: check the id.";
+    141 ProposalEnded = "proposal_ended", "The proposal is not open any more: look at what became of it.";
+    142 TooManyProposals = "too_many_proposals", "The authority has four open proposals already: wait until one ends.";
+    143 OpenTimeInvalid = "open_time_invalid", "A proposal is open for one minute to 90 days: name another end.";
+    144 NameTaken = "name_taken", "Another organisation has this name: choose another one.";
+    145 RulesInvalid = "rules_invalid", "Thresholds ascend by dimension, none negative, and need an auditor; operators are named once, where the genesis sets an accounting period: correct them.";
+    146 VersionInvalid = "version_invalid", "This version of the protocol is active already, or was: name a later one.";
+    147 ActionUnchanged = "action_unchanged", "It is like this already: nothing is left to do.";
 }
 
 impl Code {

@@ -2,6 +2,7 @@
 //! canonical bytes. The rows themselves are in `rows/`, by family.
 
 mod committee;
+mod governance;
 mod ledger;
 mod lots;
 mod members;
@@ -10,6 +11,7 @@ mod restatements;
 mod upkeep;
 
 pub use committee::{CommitteeRow, VoteRow};
+pub use governance::{ActivationRow, ProposalRow};
 pub use ledger::{AccountRow, CurrencyRow, LedgerRow, ProductRow, TransactionRow};
 pub use lots::{
     AvoidedRow, BookedActivity, LotRow, Origin, SinkRow, Taken, TransformationRow, UseRow, UsedBy,
@@ -22,7 +24,7 @@ pub use upkeep::UpkeepRow;
 
 use crate::bytes::Bytes;
 use crate::codec;
-use crate::id::{Digest, LotId, MemberId, TransactionId};
+use crate::id::{Digest, LotId, MemberId, ProposalId, TransactionId};
 use crate::keys::PublicKey;
 use crate::quantity::Epoch;
 use alloc::{string::String, vec::Vec};
@@ -143,7 +145,7 @@ pub enum Table {
     /// [`LotId`] or [`TransformationId`](crate::id::TransformationId),
     /// [`RestatementId`](crate::id::RestatementId) to nothing.
     RestatementOf = 28,
-    /// One row: [`Accounting`](crate::genesis::Accounting).
+    /// One row: the thresholds of materiality, a list of [`Impact`](crate::factor::Impact).
     Accounting = 29,
     /// [`LotId`] or [`OrderId`](crate::id::OrderId), transaction, operation (4 bytes
     /// big endian) to [`AvoidedRow`].
@@ -164,6 +166,21 @@ pub enum Table {
     /// Number of the accounting period (big endian), the rest of a [`SinkRow`]'s key to nothing;
     /// sinks of kind upkeep.
     UpkeepSink = 36,
+    /// [`ProposalId`] to [`ProposalRow`].
+    Proposal = 47,
+    /// End (big endian), [`ProposalId`] to nothing; open proposals.
+    ProposalDeadline = 48,
+    /// Public key of the proposer, [`ProposalId`] to nothing; open proposals.
+    ProposalBy = 49,
+    /// Number (big endian) in the order of their ends to [`ProposalId`]; the newest
+    /// [`ENDED_KEPT`](crate::governance::ENDED_KEPT).
+    ProposalEnded = 50,
+    /// One row: how many proposals have ended.
+    ProposalCount = 51,
+    /// One row: [`ActivationRow`]; only once a version was activated.
+    Activation = 52,
+    /// Kind (1 byte), name, a byte 255, [`MemberId`] to nothing.
+    MemberByName = 53,
 }
 
 /// Builds a key: the table byte, then the parts.
@@ -222,6 +239,23 @@ pub fn committee_key(epoch: Epoch) -> Vec<u8> {
 /// The key of an authority's vote in an epoch.
 pub fn vote_key(epoch: Epoch, voter: PublicKey) -> Vec<u8> {
     key(Table::CommitteeVote, &[&epoch.get().to_be_bytes(), voter.as_bytes()])
+}
+
+/// The key of a member in the directory: of its kind, by its name. Without a member, what the keys of
+/// all who have that name begin with. (No name has a byte 255: it is UTF-8.)
+pub fn member_name_key(kind: MemberKind, name: &str, member: Option<MemberId>) -> Vec<u8> {
+    let member = member.as_ref().map_or([].as_slice(), |member| member.as_bytes());
+    key(Table::MemberByName, &[&[kind as u8], name.as_bytes(), &[u8::MAX], member])
+}
+
+/// The key of a proposal.
+pub fn proposal_key(proposal: ProposalId) -> Vec<u8> {
+    key(Table::Proposal, &[proposal.as_bytes()])
+}
+
+/// The key of the proposal that was the so-manieth to end.
+pub fn ended_proposal_key(number: u64) -> Vec<u8> {
+    key(Table::ProposalEnded, &[&number.to_be_bytes()])
 }
 
 /// Reads and decodes a row.

@@ -11,6 +11,7 @@ mod log;
 mod machine;
 mod oracle;
 mod properties;
+mod proposals;
 mod queries;
 mod receipts;
 mod rejections;

@@ -26,6 +26,7 @@ use kerbholz_consensus::{Checkpoint, CheckpointError, Commit, Committee, Committ
 use kerbholz_ledger::balance::{self, BalanceError, TrialBalance};
 use kerbholz_ledger::execute::{self, Effects, Item};
 use kerbholz_ledger::genesis::Genesis;
+use kerbholz_ledger::governance::PROTOCOL_VERSION;
 use kerbholz_ledger::id::NetworkId;
 use kerbholz_ledger::memory::Memory;
 use kerbholz_ledger::quantity::{CommitIndex, Timestamp};
@@ -282,6 +283,10 @@ impl Audit {
             time: Timestamp::new(commit.time().0),
             items,
         };
+        let version = execute::version_of(&self.state, ordered.index)?;
+        if version > PROTOCOL_VERSION {
+            return Err(AuditError::Outdated { commit: index, version });
+        }
         let effects = execute::execute(&ordered, &self.state)
             .map_err(|error| Difference::at(index, "execution", "a result", error.0))?;
         if !effects.executed.is_empty() {

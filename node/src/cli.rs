@@ -22,11 +22,13 @@ mod key;
 mod limit;
 mod lot;
 mod machine;
+mod member;
 mod meter;
 mod money;
 mod network;
 mod order;
 mod output;
+mod proposal;
 mod receipt;
 mod restatement;
 mod scenario;
@@ -63,7 +65,8 @@ name of a product, which means the oldest of your lots that has enough of it.
 Amounts have their unit: \"1.5 kg\", \"3.2 kWh\", \"12 pieces\", \"25.00 EUR\", \"2h\".
 
 Exit codes: 0 done, 1 failed for another reason, 2 wrong usage, 3 rejected by the ledger,
-4 no authority reached or no answer in time, 5 verification failed, 6 a file or data directory.
+4 no authority reached or no answer in time, 5 verification failed, 6 a file or data directory,
+7 the network has activated a protocol version that this program does not know.
 With --json, one JSON document on stdout, and errors as one on stderr.";
 
 /// Everything that can be typed.
@@ -114,6 +117,12 @@ enum Command {
     /// List authorities, make new ones, and vote on their committee
     #[command(subcommand)]
     Authority(authority::AuthorityCommand),
+    /// Propose to the authorities, vote on proposals, and show what governance has set
+    #[command(subcommand)]
+    Proposal(Box<proposal::ProposalCommand>),
+    /// Become a member
+    #[command(subcommand)]
+    Member(member::MemberCommand),
     /// Make or show a key file
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -224,6 +233,8 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Report, CliError> {
         Command::Node(args) => network::node(&context, args, output).await,
         Command::Status => status::run(&context).await,
         Command::Authority(command) => authority::run(&context, command).await,
+        Command::Proposal(command) => proposal::run(&context, *command).await,
+        Command::Member(command) => member::run(&context, command).await,
         Command::Key(command) => key::run(command),
         Command::Machine(command) => machine::run(&context, command).await,
         Command::Meter(command) => meter::run(&context, command).await,

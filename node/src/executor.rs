@@ -21,6 +21,7 @@ use crate::storage::{
 };
 use kerbholz_client::ledger::execute::{self, Commit as LedgerCommit, Effects, Item};
 use kerbholz_client::ledger::genesis::Genesis;
+use kerbholz_client::ledger::governance::PROTOCOL_VERSION;
 use kerbholz_client::ledger::id::TransactionId;
 use kerbholz_client::ledger::quantity::{CommitIndex, Timestamp};
 use kerbholz_client::ledger::query;
@@ -62,6 +63,20 @@ pub enum ExecuteError {
     /// The committee that was voted makes none.
     #[error("the committee that the authorities voted for makes none: {0}")]
     Committee(#[from] CommitteeError),
+    /// The authorities have activated a version of the protocol that is younger than this software.
+    #[error(
+        "commit {commit} is executed by protocol version {version}, and this software knows versions \
+         up to {known}: install a release that knows it, and start again; everything before that \
+         commit is executed and kept"
+    )]
+    Outdated {
+        /// The first commit of that version that is not executed.
+        commit: u64,
+        /// The version.
+        version: u32,
+        /// The newest version known here.
+        known: u32,
+    },
     /// A commit that the ledger reaches beyond is not there.
     #[error("commit {0} is missing from the ledger segments, which reach beyond it")]
     Missing(u64),
@@ -93,6 +108,8 @@ pub struct Executor {
     /// Leaves of the log after recent commits worth a vote, until a checkpoint covers them.
     leaves: BTreeMap<u64, u64>,
     synced: u64,
+    /// The newest version of the protocol that this software executes.
+    known: u32,
 }
 
 impl Executor {
@@ -107,6 +124,17 @@ impl Executor {
         genesis: &Genesis,
         applied: Option<u64>,
     ) -> Result<Self, ExecuteError> {
+        Self::open_knowing(storage, committee, genesis, applied, PROTOCOL_VERSION)
+    }
+
+    /// As software that knows the protocol up to this version.
+    fn open_knowing(
+        storage: SharedStorage,
+        committee: Committee,
+        genesis: &Genesis,
+        applied: Option<u64>,
+        known: u32,
+    ) -> Result<Self, ExecuteError> {
         let (rows, epochs) = {
             let storage = lock(&storage);
             (storage.rows(), storage.epochs().to_vec())
@@ -114,7 +142,8 @@ impl Executor {
         let (progress, _) = watch::channel(Progress::default());
         let leaves = BTreeMap::new();
         let next = None;
-        let mut executor = Self { storage, rows, committee, next, progress, leaves, synced: 0 };
+        let mut executor =
+            Self { storage, rows, committee, next, progress, leaves, synced: 0, known };
         let applied = match applied {
             Some(commit) => commit,
             None => {
@@ -278,16 +307,22 @@ impl Executor {
     }
 
     fn execute(&mut self, commit: &Commit, items: Vec<Item>) -> Result<Executed, ExecuteError> {
+        let version = execute::version_of(&*self.rows, CommitIndex::new(commit.index()))?;
+        if version > self.known {
+            let (commit, known) = (commit.index(), self.known);
+            return Err(ExecuteError::Outdated { commit, version, known });
+        }
         let payload = commit.payload().map(|(_, item)| item);
         let bytes: BTreeMap<TransactionId, &[u8]> =
             items.iter().map(item_id).zip(payload).collect();
-        let effects = execute::execute(
+        let effects = execute::execute_knowing(
             &LedgerCommit {
                 index: CommitIndex::new(commit.index()),
                 time: Timestamp::new(commit.time().0),
                 items,
             },
             &*self.rows,
+            self.known,
         )?;
         let vote = commit.has_payload() || !effects.executed.is_empty();
         let mut writes = effects.writes.clone();

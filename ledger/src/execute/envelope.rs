@@ -3,8 +3,8 @@
 
 use super::work::{Checked, Signatory, Work, ensure};
 use super::{
-    avoided, completion, factors, governance, limits, lots, members, money, orders, restatements,
-    sources, transformations,
+    avoided, completion, factors, governance, limits, lots, members, money, orders, proposals,
+    restatements, sources, transformations,
 };
 use crate::operation::Operation;
 use crate::rejection::Code;
@@ -34,6 +34,12 @@ pub(super) fn apply(
         (Signatory::Authority(voter), Operation::VoteCommittee(vote)) => {
             return governance::vote(work, *voter, vote);
         }
+        (Signatory::Authority(proposer), Operation::Propose(proposal)) => {
+            return proposals::propose(work, *proposer, proposal);
+        }
+        (Signatory::Authority(voter), Operation::VoteProposal(vote)) => {
+            return proposals::vote(work, *voter, vote);
+        }
         (Signatory::Authority(_), _) => return Err(Code::WrongSigner.into()),
     };
     match operation {
@@ -62,6 +68,8 @@ pub(super) fn apply(
         Operation::DecideRestatement(decision) => restatements::decide(work, signer, decision),
         Operation::RecordAvoided(burden) => avoided::record(work, signer, burden),
         Operation::SetLimits(list) => limits::set(work, signer, list),
-        Operation::VoteCommittee(_) => Err(Code::WrongSigner.into()),
+        Operation::VoteCommittee(_) | Operation::Propose(_) | Operation::VoteProposal(_) => {
+            Err(Code::WrongSigner.into())
+        }
     }
 }

@@ -1,16 +1,17 @@
 //! The state before the first commit.
 
 use super::Effects;
-use super::members::member_keys;
+use super::members;
 use super::overlay::Overlay;
 use super::run::{effects_digest, state_digest};
 use crate::codec;
 use crate::footprint::Footprint;
 use crate::genesis::{Genesis, GenesisMember};
+use crate::governance::FIRST_VERSION;
 use crate::id::{Digest, MemberId};
 use crate::log;
 use crate::memory::Memory;
-use crate::quantity::{CommitIndex, Epoch, Minor};
+use crate::quantity::{CommitIndex, Epoch, Milliseconds};
 use crate::rows::{
     CurrencyRow, LedgerRow, MemberKind, MemberRow, ReadError, Table, UpkeepRow, Write,
     committee_key, key, limits_key,
@@ -40,21 +41,15 @@ pub fn genesis(genesis: &Genesis) -> Result<Effects, ReadError> {
         let issuer = genesis.organisation(&currency.issuer);
         let issuer =
             issuer.ok_or_else(|| ReadError("genesis: a currency without issuer".into()))?;
-        let row = CurrencyRow {
-            issuer,
-            issued: Minor::ZERO,
-            available: Minor::ZERO,
-            held: Minor::ZERO,
-            redeemed: Minor::ZERO,
-        };
+        let row = CurrencyRow::new(issuer);
         state.put(key(Table::Currency, &[currency.code.as_bytes()]), &row);
     }
-    state.put(key(Table::Accounting, &[]), &genesis.accounting);
+    state.put(key(Table::Accounting, &[]), &genesis.accounting.materiality);
     if !genesis.accounting.limits.is_empty() {
         state.put(limits_key(None), &genesis.accounting.limits);
     }
     let rules = &genesis.accounting.upkeep;
-    if !rules.operators.is_empty() {
+    if rules.period > Milliseconds::ZERO {
         let operators = rules.operators.iter().filter_map(|name| genesis.organisation(name));
         let row = UpkeepRow { period: rules.period, operators: operators.collect() };
         state.put(key(Table::Upkeep, &[]), &row);
@@ -73,10 +68,7 @@ fn put_member(state: &mut Overlay<'_>, kind: MemberKind, member: &GenesisMember)
         signing_key: member.signing_key,
         revoked_from: None,
     };
-    state.put(key(Table::Member, &[id.as_bytes()]), &row);
-    for (public, row) in member_keys(id, member.owner_key, member.signing_key) {
-        state.put(key(Table::Key, &[public.as_bytes()]), &row);
-    }
+    members::put(state, id, &row);
 }
 
 fn effects(genesis: &Genesis, mut writes: Vec<Write>) -> Effects {
@@ -89,6 +81,7 @@ fn effects(genesis: &Genesis, mut writes: Vec<Write>) -> Effects {
         commit,
         time,
         epoch: Epoch::ZERO,
+        version: FIRST_VERSION,
         log_leaves: 0,
         log_root: log::empty_root(),
         state_digest: state_digest(before, commit, time, &[effects_digest(&writes)]),

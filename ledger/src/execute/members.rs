@@ -3,6 +3,7 @@
 //! An organisation enrols and revokes with its signing or its owner key; a signing key is replaced
 //! by an owner key only, the member's or its organisation's.
 
+use super::overlay::Overlay;
 use super::work::{Checked, Signer, Work, ensure, ensure_text};
 use crate::id::MemberId;
 use crate::keys::{PublicKey, Signature};
@@ -11,9 +12,9 @@ use crate::operation::{
 };
 use crate::quantity::Timestamp;
 use crate::rejection::Code;
-use crate::rows::{KeyRole, KeyRow, MemberKind, MemberRow, MeterRow, Table, key};
+use crate::rows::{KeyRole, KeyRow, MemberKind, MemberRow, MeterRow, Table, key, member_name_key};
 
-const NAME_MAX: usize = 64;
+pub(super) const NAME_MAX: usize = 64;
 const REASON_MAX: usize = 256;
 
 pub(super) fn enrol(work: &mut Work<'_>, signer: &Signer, enrolment: &Enrolment) -> Checked<()> {
@@ -43,11 +44,8 @@ pub(super) fn enrol(work: &mut Work<'_>, signer: &Signer, enrolment: &Enrolment)
         signing_key: enrolment.signing_key,
         revoked_from: None,
     };
-    work.state.put(key(Table::Member, &[id.as_bytes()]), &row);
+    put(&mut work.state, id, &row);
     work.state.mark(key(Table::MemberByOrganisation, &[signer.id.as_bytes(), id.as_bytes()]));
-    for (public, row) in member_keys(id, enrolment.owner_key, enrolment.signing_key) {
-        work.state.put(key(Table::Key, &[public.as_bytes()]), &row);
-    }
     Ok(())
 }
 
@@ -88,8 +86,17 @@ fn check_key_proof(
     Ok(public.verify(KEY_PROOF_DOMAIN, &message, proof).map_err(|_| Code::BadKeyProof)?)
 }
 
+/// Enters a new member, with its keys and its places in the directory.
+pub(super) fn put(state: &mut Overlay<'_>, id: MemberId, row: &MemberRow) {
+    state.put(key(Table::Member, &[id.as_bytes()]), row);
+    state.mark(member_name_key(row.kind, &row.name, Some(id)));
+    for (public, row) in member_keys(id, row.owner_key, row.signing_key) {
+        state.put(key(Table::Key, &[public.as_bytes()]), &row);
+    }
+}
+
 /// The key rows of a new member: two, or one where one key does both.
-pub(super) fn member_keys(
+fn member_keys(
     member: MemberId,
     owner: PublicKey,
     signing: PublicKey,

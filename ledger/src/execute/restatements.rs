@@ -5,8 +5,8 @@ use super::sources::{book_lot, ensure_bounded, ensure_evidence};
 use super::transformations::book_activity;
 use super::wave::{ACTIVITIES, WAITING, work_key};
 use super::work::{Checked, Signer, Work, add, ensure, ensure_text, lot_key};
+use crate::factor::Impact;
 use crate::footprint::Footprint;
-use crate::genesis::Accounting;
 use crate::id::{LotId, MemberId, RestatementId, TransformationId};
 use crate::operation::DeclaredFootprint;
 use crate::quantity::Quantity;
@@ -17,7 +17,7 @@ use crate::rows::{
     WorkAt, WorkRow, booked_key, key, read,
 };
 use crate::transformation::Activity;
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 
 const REASON_MAX: usize = 256;
 
@@ -224,8 +224,8 @@ fn is_material(
     stands: &Footprint,
     after: &Footprint,
 ) -> Checked<bool> {
-    let accounting: Option<Accounting> = read(&work.state, &key(Table::Accounting, &[]))?;
-    let thresholds = accounting.unwrap_or_default().materiality;
+    let thresholds: Option<Vec<Impact>> = read(&work.state, &key(Table::Accounting, &[]))?;
+    let thresholds = thresholds.unwrap_or_default();
     let (entry, place) = match found {
         Found::Lot(id, _) => (lot_key(*id), 0),
         Found::Activity(id, row, index) => {

@@ -5,15 +5,19 @@ use super::overlay::Overlay;
 use super::wave::{self, RESTATEMENT_STEPS_MAX};
 use super::work::{Checked, Moment, Refusal, Totals, Work};
 use super::{
-    Commit, Effects, Event, EventBody, Executed, Item, completion, envelope, orders, upkeep,
+    Commit, Effects, Event, EventBody, Executed, Item, completion, envelope, orders, proposals,
+    upkeep,
 };
 use crate::codec::{self, Encoder};
-use crate::id::{Digest, OrderId, TransactionId, hash};
+use crate::committee::AUTHORITIES_MAX;
+use crate::governance::{FIRST_VERSION, OPEN_MAX, PROTOCOL_VERSION};
+use crate::id::{Digest, OrderId, ProposalId, TransactionId, hash};
 use crate::log;
 use crate::quantity::{CommitIndex, Timestamp};
 use crate::rejection::{Code, Rejection};
 use crate::rows::{
-    CommitteeRow, LedgerRow, Read, ReadError, Table, TransactionRow, Write, key, read,
+    ActivationRow, CommitteeRow, LedgerRow, Read, ReadError, Table, TransactionRow, Write, key,
+    read,
 };
 use crate::transaction::Transaction;
 use alloc::vec::Vec;
@@ -28,7 +32,35 @@ pub const DEADLINES_MAX: usize = 64;
 /// [`ReadError`] when the storage fails, or the commit does not follow the state's last one; a
 /// refusal of a transaction is not an error but recorded.
 pub fn execute(commit: &Commit, state: &dyn Read) -> Result<Effects, ReadError> {
+    execute_knowing(commit, state, PROTOCOL_VERSION)
+}
+
+/// Executes a commit as software does that knows the protocol up to this version: for tests of
+/// upgrades.
+///
+/// # Errors
+/// As [`execute`]. Ask [`version_of`] before: a commit of a later version is not executed.
+pub fn execute_knowing(
+    commit: &Commit,
+    state: &dyn Read,
+    known: u32,
+) -> Result<Effects, ReadError> {
+    let version = version_of(state, commit.index)?;
+    if version > known {
+        let index = commit.index.get();
+        let text = alloc::format!("commit {index} is of protocol version {version}");
+        return Err(ReadError(text));
+    }
     execute_with(commit, state, RESTATEMENT_STEPS_MAX)
+}
+
+/// The version of the protocol by which the next commit, of this index, is executed.
+///
+/// # Errors
+/// [`ReadError`] when the storage fails.
+pub fn version_of(state: &dyn Read, commit: CommitIndex) -> Result<u32, ReadError> {
+    let row: Option<ActivationRow> = read(state, &key(Table::Activation, &[]))?;
+    Ok(row.map_or(FIRST_VERSION, |row| row.version_of(commit)))
 }
 
 /// Executes a commit with so many steps of restatements.
@@ -42,9 +74,13 @@ pub(crate) fn execute_with(
     for (deadline, order) in orders::due(&run.state, run.ledger.time, DEADLINES_MAX)? {
         run.pass_deadline(deadline, order)?;
     }
+    for (deadline, proposal) in proposals::due(&run.state, run.ledger.time, DEADLINES_MAX)? {
+        run.expire(deadline, proposal)?;
+    }
     for item in &commit.items {
         run.item(item)?;
     }
+    run.review()?;
     run.restate(steps)?;
     run.finish()
 }
@@ -75,6 +111,18 @@ pub(super) fn state_digest(
 fn deadline_id(order: OrderId, deadline: Timestamp) -> TransactionId {
     let deadline = deadline.get().to_be_bytes();
     TransactionId::new(hash("kerbholz/deadline", &[order.as_bytes(), &deadline]))
+}
+
+/// The id under which a proposal's end stands in the log.
+fn expiry_id(proposal: ProposalId, deadline: Timestamp) -> TransactionId {
+    let deadline = deadline.get().to_be_bytes();
+    TransactionId::new(hash("kerbholz/proposal-expiry", &[proposal.as_bytes(), &deadline]))
+}
+
+/// The id under which it stands in the log that an epoch's end decided a proposal.
+fn review_id(proposal: ProposalId, commit: CommitIndex) -> TransactionId {
+    let commit = commit.get().to_be_bytes();
+    TransactionId::new(hash("kerbholz/proposal-review", &[proposal.as_bytes(), &commit]))
 }
 
 /// The id under which a commit's steps of restatements stand in the log.
@@ -123,6 +171,7 @@ impl<'a> Run<'a> {
             let text = alloc::format!("commit {next} does not follow the state's commit {last}");
             return Err(ReadError(text));
         }
+        ledger.version = version_of(state, commit.index)?;
         ledger.commit = commit.index;
         ledger.time = ledger.time.max(commit.time);
         let (executed, leaves, events) = (Vec::new(), Vec::new(), Vec::new());
@@ -149,6 +198,7 @@ impl<'a> Run<'a> {
             moment: Moment {
                 network: self.ledger.network,
                 epoch: self.ledger.epoch,
+                version: self.ledger.version,
                 commit: self.ledger.commit,
                 time: self.ledger.time,
                 transaction,
@@ -169,6 +219,42 @@ impl<'a> Run<'a> {
                 Err(ReadError(text))
             }
         }
+    }
+
+    fn expire(&mut self, deadline: Timestamp, proposal: ProposalId) -> Result<(), ReadError> {
+        let id = expiry_id(proposal, deadline);
+        let mut work = self.work(id);
+        let outcome = proposals::expire(&mut work, proposal);
+        match settle(work, outcome)? {
+            Ok(done) => self.record(id, Ok(done)),
+            // Only a damaged state has a deadline of no proposal.
+            Err(rejection) => {
+                Err(ReadError(alloc::format!("deadline of proposal {proposal}: {rejection}")))
+            }
+        }
+    }
+
+    /// Judges what is open by the committee of the next epoch, where this commit decided one.
+    fn review(&mut self) -> Result<(), ReadError> {
+        if self.next_committee.is_none() {
+            return Ok(());
+        }
+        // As many as all authorities may have open.
+        let most = AUTHORITIES_MAX * OPEN_MAX;
+        for (_, proposal) in proposals::due(&self.state, Timestamp::new(u64::MAX), most)? {
+            let id = review_id(proposal, self.ledger.commit);
+            let mut work = self.work(id);
+            let reviewed = proposals::review(&mut work, proposal);
+            // What has passed and cannot be carried out (now) stays open: it may become possible, or
+            // it expires.
+            if matches!(reviewed, Ok(false) | Err(Refusal::Rule(_))) {
+                continue;
+            }
+            if let Ok(done) = settle(work, reviewed.map(|_| ()))? {
+                self.record(id, Ok(done))?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes steps of restatements that are on their way downstream.

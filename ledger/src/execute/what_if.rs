@@ -93,6 +93,7 @@ pub fn what_if(state: &dyn Read, factors: &[Factor]) -> Result<WhatIf, ReadError
         events: Vec::new(),
         next_committee: None,
         moment: Moment {
+            version: ledger.version,
             network: ledger.network,
             epoch: ledger.epoch,
             commit: ledger.commit,

@@ -104,6 +104,8 @@ pub(super) fn subtract(sum: &mut Footprint, footprint: &Footprint) -> Checked<()
 pub(super) struct Moment {
     pub(super) network: NetworkId,
     pub(super) epoch: Epoch,
+    /// The active version of the protocol.
+    pub(super) version: u32,
     pub(super) commit: CommitIndex,
     pub(super) time: Timestamp,
     pub(super) transaction: TransactionId,
@@ -203,7 +205,7 @@ impl Work<'_> {
         let current = row.until.is_none_or(|until| self.moment.commit < until);
         let signing = current && row.role != KeyRole::Owner;
         let owner = row.role != KeyRole::Signing;
-        ensure(!self.is_revoked(&member) && (signing || owner), Code::RevokedSigner)?;
+        ensure(!self.is_revoked(&member)? && (signing || owner), Code::RevokedSigner)?;
         Ok(Signer { id: row.member, row: member, signing, owner })
     }
 
@@ -220,12 +222,17 @@ impl Work<'_> {
     pub(super) fn active(&self, id: MemberId, kinds: &[MemberKind]) -> Checked<MemberRow> {
         let member = self.member(id)?;
         ensure(kinds.contains(&member.kind), Code::WrongKind)?;
-        ensure(!self.is_revoked(&member), Code::RevokedMember)?;
+        ensure(!self.is_revoked(&member)?, Code::RevokedMember)?;
         Ok(member)
     }
 
-    fn is_revoked(&self, member: &MemberRow) -> bool {
-        member.revoked_from.is_some_and(|from| from <= self.moment.commit)
+    /// Whether its membership has ended, or that of its organisation.
+    pub(super) fn is_revoked(&self, member: &MemberRow) -> Checked<bool> {
+        let ended = |row: &MemberRow| row.revoked_from.is_some_and(|at| at <= self.moment.commit);
+        if ended(member) || !matches!(member.kind, MemberKind::Machine | MemberKind::Meter) {
+            return Ok(ended(member));
+        }
+        Ok(self.find_member(member.organisation)?.is_none_or(|row| ended(&row)))
     }
 
     /// A factor that must exist.

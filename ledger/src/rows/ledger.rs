@@ -17,6 +17,8 @@ pub struct LedgerRow {
     pub time: Timestamp,
     /// The epoch of the next commit: with the last commit of an epoch, the next one begins.
     pub epoch: Epoch,
+    /// The version of the protocol by which the last commit was executed.
+    pub version: u32,
     /// Leaves of the transaction log.
     pub log_leaves: u64,
     /// Root of the transaction log.
@@ -79,6 +81,14 @@ pub struct CurrencyRow {
     pub held: Minor,
     /// Redeemed ever.
     pub redeemed: Minor,
+}
+
+impl CurrencyRow {
+    /// A currency of which nothing was issued yet.
+    pub const fn new(issuer: MemberId) -> Self {
+        let zero = Minor::ZERO;
+        Self { issuer, issued: zero, available: zero, held: zero, redeemed: zero }
+    }
 }
 
 /// An organisation's account in a currency.

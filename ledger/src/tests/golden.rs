@@ -229,6 +229,10 @@ fn a_history() {
          restate  r2 by=printer made=part amount=7kgm factor=haul                -> ok
          restate  r3 by=maker lot=powder factor=bare                             -> ok
          decide   r3 by=auditor                                                  -> ok
+         propose  p1 by=authority admit=forge                                    -> ok
+         propose  p2 by=authority issuer=USD:rail                                -> ok
+         propose  p3 by=authority version=2 from=999                             -> ok
+         propose  p4 by=authority remove=forge                                   -> ok
          place    o2 by=press to=printer                                         -> ok
          wait     ms=3600000                                                     -> 1 executed
          redeem   by=rail amount=9999                                            -> insufficient_funds",
@@ -239,6 +243,6 @@ fn a_history() {
 }
 
 const HISTORY: [&str; 2] = [
-    "04422282e24646055c42c35479c2b078de69c168f0cf0f7f3fcb2259d0474196",
-    "3628b330828d17c9884643ce04730402466ab493fec50f04b3bd3b57d17b84b7",
+    "3a04e6c670b70180715e6f6de22cf6542e97f9078573946eaa36247ab6fecb5a",
+    "9025306b94dadf02cf67ef9869bc890a262960784d82f9b07a614eb075f4b3bc",
 ];

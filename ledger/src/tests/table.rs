@@ -9,6 +9,7 @@
 //! First the verb, then the name of what comes to be, then what differs from the ordinary case. The
 //! answer is `ok`, a rejection's name, or what a looking verb sees.
 
+mod governing;
 mod operations;
 
 pub use operations::evidence;
@@ -17,7 +18,7 @@ use super::world::*;
 use crate::committee::CommitteeChange;
 use crate::execute::{Effects, Item};
 use crate::footprint::Dimension;
-use crate::id::{LotId, OrderId, RestatementId};
+use crate::id::{LotId, OrderId, ProposalId, RestatementId};
 use crate::keys::PublicKey;
 use crate::limit::Flag;
 use crate::operation::Operation;
@@ -53,6 +54,7 @@ pub struct Table {
     pub lots: BTreeMap<String, LotId>,
     pub orders: BTreeMap<String, OrderId>,
     pub restatements: BTreeMap<String, RestatementId>,
+    pub proposals: BTreeMap<String, ProposalId>,
     last: Option<Item>,
     /// What the last transaction did.
     pub effects: Option<Effects>,
@@ -98,8 +100,8 @@ impl<'a> Line<'a> {
 impl Table {
     pub fn new(world: World) -> Self {
         let (lots, orders) = (BTreeMap::new(), BTreeMap::new());
-        let restatements = BTreeMap::new();
-        Self { world, lots, orders, restatements, last: None, effects: None }
+        let (restatements, proposals) = (BTreeMap::new(), BTreeMap::new());
+        Self { world, lots, orders, restatements, proposals, last: None, effects: None }
     }
 
     pub fn lot_named(&self, name: &str) -> LotId {
@@ -135,6 +137,9 @@ impl Table {
             }
             "committee" => self.see_committee(),
             "proposals" => self.see_proposals(),
+            "proposal" => self.see_proposal(line.name),
+            "open" => self.see_open(),
+            "member" => self.see_member(line.name),
             "footprint" => self.see_footprint(line.name, line.or("of", "Climate")),
             "whole" => self.see_whole(line.name, &line),
             "restatement" => {
@@ -263,6 +268,8 @@ impl Table {
             assert!(before == after || deadlines, "{verb} was refused, but changed something");
         } else if verb == "restate" {
             self.restatements.insert(line.name.into(), RestatementId::of(id, 0));
+        } else if verb == "propose" {
+            self.proposals.insert(line.name.into(), ProposalId::of(id, 0));
         } else if verb == "place" {
             self.orders.insert(line.name.into(), OrderId::of(id, 0));
             self.name_lots(id, line.or("as", ""));

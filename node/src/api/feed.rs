@@ -50,7 +50,7 @@ impl Feed {
 fn concerns(event: &Event, member: Option<MemberId>) -> bool {
     let Some(member) = member else { return true };
     match &event.body {
-        EventBody::Final { .. } => false,
+        EventBody::Final { .. } | EventBody::Proposal { .. } => false,
         EventBody::Order { buyer, provider, .. } => *buyer == member || *provider == member,
         EventBody::Lot { owner, .. } | EventBody::LotRestated { owner, .. } => *owner == member,
         EventBody::Restatement { by, .. } => *by == member,

@@ -2,6 +2,7 @@
 
 use crate::storage::{Ending, StorageError};
 use kerbholz_consensus::CommitteeError;
+use kerbholz_ledger::governance::PROTOCOL_VERSION;
 use kerbholz_ledger::id::TransactionId;
 use kerbholz_ledger::rows::ReadError;
 use serde::Serialize;
@@ -56,6 +57,17 @@ pub enum AuditError {
     /// The genesis, or what is recorded of an epoch, makes no committee.
     #[error("no committee: {0}")]
     Committee(#[from] CommitteeError),
+    /// The authorities have activated a version of the protocol that is younger than this software.
+    #[error(
+        "commit {commit} is executed by protocol version {version}, and this software knows versions \
+         up to {PROTOCOL_VERSION}: replay it with a release that knows it"
+    )]
+    Outdated {
+        /// The first commit of that version.
+        commit: u64,
+        /// The version.
+        version: u32,
+    },
     /// The genesis makes no ledger.
     #[error(transparent)]
     Genesis(#[from] ReadError),

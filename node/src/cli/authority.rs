@@ -240,7 +240,7 @@ fn listen_for(address: &Multiaddr) -> String {
 }
 
 /// The key that votes: a name in the folder, or a path.
-fn key_of(context: &Context, by: &str) -> Result<Keypair, CliError> {
+pub(super) fn key_of(context: &Context, by: &str) -> Result<Keypair, CliError> {
     let path = Path::new(by);
     let path = match path.components().count() > 1 {
         true => path.to_owned(),
@@ -330,13 +330,13 @@ fn find(committee: &CommitteeRow, name: &str) -> Result<PublicKey, CliError> {
 }
 
 /// The name of an authority that a change concerns.
-fn name_of(key: &PublicKey, committee: &CommitteeRow) -> String {
+pub(super) fn name_of(key: &PublicKey, committee: &CommitteeRow) -> String {
     let found = committee.authorities.iter().find(|one| one.key == *key);
     found.map_or_else(|| key.short(), |one| one.name.clone())
 }
 
 /// A change in words, to follow "to".
-fn describe(change: &CommitteeChange, committee: &CommitteeRow) -> String {
+pub(super) fn describe(change: &CommitteeChange, committee: &CommitteeRow) -> String {
     let candidate = |one: &Candidate| format!("{} (key {})", one.name, one.key.short());
     match change {
         CommitteeChange::Add(one) => format!("add {}", candidate(one)),

@@ -11,10 +11,12 @@ use kerbholz_client::receipt::ReceiptError;
 use kerbholz_node::audit::AuditError;
 use kerbholz_node::demo::{DemoError, Failure};
 use kerbholz_node::driver::DriverError;
+use kerbholz_node::executor::ExecuteError;
 use kerbholz_node::export::ExportError;
 use kerbholz_node::export::pact::proof::DocumentError;
 use kerbholz_node::files::FileError;
 use kerbholz_node::node::NodeError;
+use kerbholz_node::replica::OpenError;
 use kerbholz_node::setup::SetupError;
 use kerbholz_node::written::{Problem, Problems};
 use std::path::PathBuf;
@@ -31,6 +33,9 @@ pub const UNREACHABLE: u8 = 4;
 pub const UNVERIFIED: u8 = 5;
 /// Exit code of a file or data directory that cannot be used.
 pub const FILE: u8 = 6;
+
+/// Exit code of software that is too old for what the network has activated.
+pub const OUTDATED: u8 = 7;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +134,7 @@ impl CliError {
             _ => match self.exit_code() {
                 UNREACHABLE => "unreachable",
                 UNVERIFIED => "unverified",
+                OUTDATED => "outdated",
                 FILE => "file",
                 USAGE => "usage",
                 _ => "failed",
@@ -155,6 +161,11 @@ impl CliError {
             Self::File(_) | Self::NoKey { .. } | Self::NoAuthority { .. } => FILE,
             Self::Network(_) | Self::Factors(_) | Self::Scenario(_) => FILE,
             Self::Setup(SetupError::File(_) | SetupError::Storage(_)) => FILE,
+            Self::Node(NodeError::Driver(DriverError::Execute(ExecuteError::Outdated {
+                ..
+            })))
+            | Self::Node(NodeError::Open(OpenError::Execute(ExecuteError::Outdated { .. })))
+            | Self::Audit(AuditError::Outdated { .. }) => OUTDATED,
             // A full disk is found out while the node runs, too.
             Self::Node(NodeError::Driver(DriverError::Storage(_) | DriverError::Execute(_))) => {
                 FILE
@@ -219,7 +230,6 @@ const fn hint(error: &ClientError) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kerbholz_node::executor::ExecuteError;
     use kerbholz_node::storage::StorageError;
 
     #[test]
@@ -232,6 +242,11 @@ mod tests {
         ];
         for error in met {
             assert_eq!(CliError::from(error).exit_code(), FILE);
+        }
+        let outdated = || ExecuteError::Outdated { commit: 9, version: 2, known: 1 };
+        let met = [NodeError::Driver(outdated().into()), NodeError::Open(outdated().into())];
+        for error in met {
+            assert_eq!(CliError::from(error).exit_code(), OUTDATED);
         }
         assert_eq!(
             CliError::from(NodeError::from(DriverError::Gone("network"))).exit_code(),

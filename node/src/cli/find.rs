@@ -6,7 +6,7 @@ use super::error::CliError;
 use kerbholz_client::Session;
 use kerbholz_client::ledger::factor::{Factor, FactorRef};
 use kerbholz_client::ledger::id::{
-    FactorSetId, LotId, MemberId, OrderId, RestatementId, TransactionId,
+    FactorSetId, LotId, MemberId, OrderId, ProposalId, RestatementId, TransactionId,
 };
 use kerbholz_client::ledger::memory::Memory;
 use kerbholz_client::ledger::operation::Portion;
@@ -186,6 +186,13 @@ pub async fn order(
 pub async fn transaction(session: &Session, text: &str) -> Result<TransactionId, CliError> {
     let id = id_in(session, Table::Transaction, text, "transaction", "kerbholz order show ORDER");
     Ok(TransactionId::new(id.await?))
+}
+
+/// The proposal with this id or beginning of one.
+pub async fn proposal(session: &Session, text: &str) -> Result<ProposalId, CliError> {
+    let list = "kerbholz proposal list";
+    let id = id_in(session, Table::Proposal, text, "proposal", list);
+    Ok(ProposalId::new(id.await?))
 }
 
 /// The restatement with this id or beginning of one.

@@ -11,7 +11,7 @@ use kerbholz_client::ledger::rows::{MemberKind, limits_key};
 use kerbholz_node::files::FileError;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What can be done with limits.
 #[derive(Subcommand)]
@@ -48,13 +48,10 @@ struct LimitFile {
 pub async fn run(context: &Context, command: LimitCommand) -> Result<Report, CliError> {
     match command {
         LimitCommand::Set { file, by } => {
-            let text = std::fs::read_to_string(&file)
-                .map_err(|source| FileError::Io { path: file.clone(), source })?;
-            let file: LimitFile = toml::from_str(&text)
-                .map_err(|error| CliError::Usage(format!("{}: {error}", file.display())))?;
+            let limits = read_limits(&file)?;
             let organisation = context.organisation(&by).await?;
-            let count = file.limits.len();
-            organisation.set_limits(file.limits).await?;
+            let count = limits.len();
+            organisation.set_limits(limits).await?;
             context.keep_seen(&organisation);
             Ok(Report::new(format!("Set {count} limits of {by}"), json!({ "limits": count })))
         }
@@ -81,16 +78,27 @@ async fn show(context: &Context, organisation: Option<&str>) -> Result<Report, C
     };
     let lines = limits.iter().map(line).collect();
     let text = table(&["limit", "of", "cap", "dimension", "above it"], lines, &[2]);
-    let json = |limit: &Limit| {
-        // Caps have 128 bits: a string, like all large figures.
-        let (cap, dimension) = (limit.cap.to_string(), limit.dimension);
-        json!({
-            "name": limit.name, "scope": limit.scope, "dimension": dimension, "cap": cap,
-            "action": limit.action,
-        })
-    };
-    let json: Vec<Value> = limits.iter().map(json).collect();
+    let json: Vec<Value> = limits.iter().map(limit_json).collect();
     Ok(Report::new(text, json!(json)))
+}
+
+/// The limits in a file.
+pub fn read_limits(file: &Path) -> Result<Vec<Limit>, CliError> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|source| FileError::Io { path: file.to_owned(), source })?;
+    let read: LimitFile = toml::from_str(&text)
+        .map_err(|error| CliError::Usage(format!("{}: {error}", file.display())))?;
+    Ok(read.limits)
+}
+
+/// A limit for programs.
+pub fn limit_json(limit: &Limit) -> Value {
+    // Caps have 128 bits: a string, like all large figures.
+    let (cap, dimension) = (limit.cap.to_string(), limit.dimension);
+    json!({
+        "name": limit.name, "scope": limit.scope, "dimension": dimension, "cap": cap,
+        "action": limit.action,
+    })
 }
 
 fn scope(limit: &Limit) -> String {

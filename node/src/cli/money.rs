@@ -48,10 +48,9 @@ pub async fn run(context: &Context, command: MoneyCommand) -> Result<Report, Cli
 async fn show(context: &Context) -> Result<Report, CliError> {
     let session = context.reader()?;
     let members = Members::load(&session).await?;
-    let currencies = session.network().genesis().currencies.clone();
+    let currencies = session.currencies().await?;
     let (mut rows, mut documents) = (Vec::new(), Vec::new());
-    for currency in currencies {
-        let code = currency.code;
+    for (code, _) in currencies {
         for (id, member) in members.iter().filter(|(_, row)| row.kind == MemberKind::Organisation) {
             let parts = [id.as_bytes().as_slice(), code.as_bytes()];
             let account: AccountRow =

@@ -69,7 +69,8 @@ fn examples_fit_their_lines_and_paragraphs_are_left_to_the_terminal() {
 fn the_help_documents_the_exit_codes() {
     let help = Cli::command().render_help().to_string();
     let codes = "Exit codes: 0 done, 1 failed for another reason, 2 wrong usage, 3 rejected by the ledger,\n\
-                 4 no authority reached or no answer in time, 5 verification failed, 6 a file or data directory.";
+                 4 no authority reached or no answer in time, 5 verification failed, 6 a file or data directory,\n\
+                 7 the network has activated a protocol version that this program does not know.";
     assert!(help.contains(codes), "{help}");
     let codes = [
         error::OTHER,
@@ -78,8 +79,9 @@ fn the_help_documents_the_exit_codes() {
         error::UNREACHABLE,
         error::UNVERIFIED,
         error::FILE,
+        error::OUTDATED,
     ];
-    assert_eq!(codes, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7]);
 }
 
 #[test]

@@ -3,10 +3,13 @@
 use super::*;
 use crate::storage::testing::world;
 use crate::storage::{MemoryStorage, testing};
+use kerbholz_client::ledger::codec;
 use kerbholz_client::ledger::genesis::{
     Accounting, GENESIS_VERSION, GenesisAuthority, GenesisCurrency, GenesisMember,
 };
+use kerbholz_client::ledger::governance::Activation;
 use kerbholz_client::ledger::keys::Keypair;
+use kerbholz_client::ledger::rows::{ActivationRow, Table, key};
 use kerbholz_consensus::CommitHeader;
 
 fn genesis() -> Genesis {
@@ -104,4 +107,40 @@ fn jobs_are_done_in_one_call_and_in_order() {
     assert_eq!(lock(&storage).last_commit(), 3);
     let missing = executor.perform(vec![commit(5)]).unwrap_err();
     assert!(matches!(missing, ExecuteError::Storage(_)), "{missing}");
+}
+
+/// Decided by vote, here put into the state as if it had been.
+fn activate(storage: &SharedStorage, from: u64) {
+    let activation = Activation { version: 2, from: CommitIndex::new(from) };
+    let row = ActivationRow { activation, before: 1 };
+    let write = Write::set(key(Table::Activation, &[]), codec::encode(&row));
+    lock(storage).apply(0, &[write]).unwrap();
+}
+
+#[test]
+fn software_stops_before_a_version_that_it_does_not_know_and_a_later_one_goes_on() {
+    let storage = storage(testing::memory());
+    let mut executor = open(&storage, None);
+    activate(&storage, 3);
+    let jobs = (1..=4).map(|index| Job::Commit(world().commit_at(index).clone())).collect();
+    let stops = executor.perform(jobs).unwrap_err();
+    let at_three = |error: &ExecuteError| {
+        matches!(error, ExecuteError::Outdated { commit: 3, version: 2, known: 1 })
+    };
+    assert!(at_three(&stops), "{stops}");
+    assert_eq!(query::ledger(&*executor.rows).unwrap().commit.get(), 2);
+    // What was ordered is in the ledger, and waits for software that knows it.
+    assert_eq!(lock(&storage).last_commit(), 4);
+    let committee = || world().committee.clone();
+    let open = |known| {
+        let storage = Arc::clone(&storage);
+        Executor::open_knowing(storage, committee(), &genesis(), Some(2), known)
+    };
+    let stops = open(1).err().unwrap();
+    assert!(at_three(&stops), "{stops}");
+    let mut executor = open(2).unwrap();
+    let ledger = query::ledger(&*executor.rows).unwrap();
+    assert_eq!((ledger.commit.get(), ledger.version), (4, 2));
+    let done = executor.perform(vec![Job::Commit(world().commit_at(5).clone())]).unwrap();
+    assert_eq!(done.iter().map(index_of).collect::<Vec<_>>(), [5]);
 }

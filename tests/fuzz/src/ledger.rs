@@ -6,6 +6,7 @@ use kerbholz_client::ledger::execute::{self, Commit, Item};
 use kerbholz_client::ledger::genesis::{
     Accounting, GENESIS_VERSION, Genesis, GenesisAuthority, GenesisCurrency, GenesisMember,
 };
+use kerbholz_client::ledger::governance::PROTOCOL_VERSION;
 use kerbholz_client::ledger::id::{MemberId, NetworkId};
 use kerbholz_client::ledger::keys::Keypair;
 use kerbholz_client::ledger::memory::Memory;
@@ -107,6 +108,11 @@ impl Ledger {
             time: BEGIN.saturating_add(Milliseconds::new(self.commit)),
             items: vec![Item::Transaction(envelope.sign(&by))],
         };
+        // The authority may activate a version that this software does not know: it stops before.
+        let version = execute::version_of(&self.state, commit.index).expect("the state can be read");
+        if version > PROTOCOL_VERSION {
+            return;
+        }
         let effects = execute::execute(&commit, &self.state).expect("the state can be read");
         assert!(effects.writes.is_sorted_by(|a, b| a.key < b.key));
         for executed in &effects.executed {

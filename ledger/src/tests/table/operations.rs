@@ -46,7 +46,7 @@ pub fn evidence(text: &str) -> Evidence {
 }
 
 /// A text as long as a number says, or the text itself.
-fn text(word: &str) -> String {
+pub(super) fn text(word: &str) -> String {
     word.strip_prefix("long").map_or_else(
         || word.trim_matches('"').to_string(),
         |length| "x".repeat(length.parse().expect("a length")),
@@ -149,7 +149,10 @@ impl Table {
                 evidence: line.get("evidence").map(|word| evidence(&text(word))),
             }),
             "limits" => Operation::SetLimits(LimitList { limits: limits(line) }),
-            other => panic!("no such verb: {other}"),
+            other => {
+                let operation = self.governing(other, line);
+                operation.unwrap_or_else(|| panic!("no such verb: {other}"))
+            }
         }
     }
 
@@ -224,7 +227,7 @@ impl Table {
         candidate
     }
 
-    fn commit_at(&self, line: &Line<'_>, word: &str) -> CommitIndex {
+    pub(super) fn commit_at(&self, line: &Line<'_>, word: &str) -> CommitIndex {
         let offset: i64 = line.or(word, "0").parse().expect("an offset");
         CommitIndex::new((self.world.commit + 1).saturating_add_signed(offset))
     }
@@ -370,7 +373,7 @@ impl Table {
 
 /// `product=bracket:10pc:CAP:refuse`, `machine=any:MS:CAP:flag`, `organisation=MS:CAP:flag`: caps on
 /// climate, named a, b and c in this order.
-fn limits(line: &Line<'_>) -> Vec<Limit> {
+pub(super) fn limits(line: &Line<'_>) -> Vec<Limit> {
     let words = |word: &str| -> Option<Vec<String>> {
         Some(line.get(word)?.split(':').map(String::from).collect())
     };

@@ -40,6 +40,7 @@ fn honest() -> Vec<Write> {
         commit: CommitIndex::new(1),
         time: Timestamp::ZERO,
         epoch: Epoch::ZERO,
+        version: 1,
         log_leaves: 1,
         log_root: kerbholz_ledger::id::Digest::new([0; 32]),
         state_digest: kerbholz_ledger::id::Digest::new([0; 32]),
