@@ -9,11 +9,13 @@
 //! | --- | --- |
 //! | [`roles`], [`session`], [`order`], [`events`], [`receipt`], [`error`] | what an integrator uses |
 //! | [`network`] | the files that describe a network |
+//! | [`did`] | members as decentralised identifiers |
 //! | [`committees`] | who its authorities are, epoch by epoch, proved from the genesis |
 //! | [`protocol`], [`wire`], [`transport`], [`connection`] | the contract with the nodes |
 
 pub mod committees;
 pub mod connection;
+pub mod did;
 pub mod error;
 pub mod events;
 pub mod evidence;

@@ -5,11 +5,11 @@ use crate::committees::EpochEnd;
 use crate::evidence::{Accusation, Offender};
 use crate::receipt::Receipt;
 use kerbholz_ledger::codec::{self, DecodeError};
-use kerbholz_ledger::id::{MemberId, TransactionId};
+use kerbholz_ledger::id::{MemberId, OrderId, TransactionId};
 use kerbholz_ledger::keys::PublicKey;
 use kerbholz_ledger::quantity::{CommitIndex, Epoch, Timestamp};
 use kerbholz_ledger::rejection::Code;
-use kerbholz_ledger::rows::{Row, TransactionRow};
+use kerbholz_ledger::rows::{AccountRow, Row, TransactionRow};
 use serde::{Deserialize, Serialize};
 
 /// Most bytes of an encoded call.
@@ -218,6 +218,34 @@ pub struct Subscription {
     pub index: u32,
     /// Only events that concern this member as buyer, provider or owner; `None` for all events.
     pub member: Option<MemberId>,
+}
+
+/// Keys of a node's rows for statements begin with this byte; see [`statement_key`].
+const STATEMENT: u8 = 0xe6;
+
+/// What one entry of the transaction log did to an account. A node keeps them beside the state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementEntry {
+    /// The transaction, or what stands for a passed deadline.
+    pub transaction: TransactionId,
+    /// The orders that it changed: mostly one, for which the money was held, or was paid or given
+    /// back.
+    pub orders: Vec<OrderId>,
+    /// The account before it.
+    pub before: AccountRow,
+    /// The account after it.
+    pub after: AccountRow,
+}
+
+/// What the keys of all entries of an account begin with.
+pub fn statement_prefix(organisation: MemberId, currency: &str) -> Vec<u8> {
+    // No currency has a byte 255: it is UTF-8.
+    [&[STATEMENT], organisation.as_bytes().as_slice(), currency.as_bytes(), &[u8::MAX]].concat()
+}
+
+/// The key of what a leaf of the transaction log did to an account.
+pub fn statement_key(organisation: MemberId, currency: &str, leaf: u64) -> Vec<u8> {
+    [statement_prefix(organisation, currency).as_slice(), &leaf.to_be_bytes()].concat()
 }
 
 impl Call {

@@ -1,8 +1,12 @@
 //! The kinds of member that act through the SDK, each a [`Session`] with its own verbs. What a
-//! machine waits for is in `roles/wait.rs`, what keeps the books right in `roles/books.rs`.
+//! machine waits for is in `roles/wait.rs`, what keeps the books right in `roles/books.rs`, what
+//! organisations do about keys and money in `roles/company.rs`.
 
 mod books;
+mod company;
 mod wait;
+
+pub use company::owner_key_replacement;
 
 use crate::error::ClientError;
 use crate::network::Network;

@@ -4,12 +4,15 @@
 //! [`crate::Publisher`]) is a session with the right verbs. What it reads is in `session/read.rs`, how
 //! authorities vote in `session/governance.rs`, and propose in `session/proposals.rs`, what they use in `session/upkeep.rs`.
 
+mod directory;
 mod governance;
+mod money;
 mod proposals;
 mod read;
 mod single;
 mod upkeep;
 
+pub use self::money::{Movement, StatementPage};
 pub use self::proposals::{Proposed, Rules};
 use crate::connection::{Connection, ConnectionConfig, ConnectionError, Timeouts};
 use crate::error::ClientError;

@@ -4,12 +4,15 @@
 //! what an operation sees, and each family of operations has its file.
 
 mod actions;
+mod allowances;
 mod avoided;
 mod completion;
+mod descriptions;
 mod envelope;
 mod factors;
 mod genesis;
 mod governance;
+mod keys;
 mod limits;
 mod lots;
 mod members;

@@ -21,6 +21,7 @@ use crate::factor::Impact;
 use crate::id::{MemberId, NetworkId, ProposalId};
 use crate::keys::{BadSignature, Keypair, PublicKey, Signature};
 use crate::limit::LimitList;
+use crate::operation::OwnerKeyReplacement;
 use crate::quantity::{CommitIndex, Milliseconds, Timestamp};
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -86,6 +87,9 @@ pub enum Action {
     SetOperators(Vec<MemberId>),
     /// Activate a version of the protocol.
     Activate(Activation),
+    /// Replace the owner key of an organisation, publisher or auditor that has lost its own, or has
+    /// had it stolen.
+    ReplaceOwnerKey(OwnerKeyReplacement),
 }
 
 /// The kinds of member that are admitted by vote.

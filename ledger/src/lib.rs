@@ -7,11 +7,14 @@
 #![no_std]
 extern crate alloc;
 
+pub mod allowance;
 pub mod avoided;
 pub mod balance;
 pub mod bytes;
 pub mod codec;
 pub mod committee;
+pub mod description;
+pub mod directory;
 pub mod execute;
 pub mod explain;
 pub mod factor;

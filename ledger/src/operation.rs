@@ -2,8 +2,10 @@
 //!
 //! What each needs and refuses is said here; [`crate::execute()`] does it.
 
+use crate::allowance::AllowanceSetting;
 use crate::avoided::AvoidedBurden;
 use crate::committee::CommitteeVote;
+use crate::description::Description;
 use crate::factor::Quality;
 use crate::factor::{Factor, FactorRef};
 use crate::footprint::{DimensionSet, EvidenceTier, Footprint, GwpSet};
@@ -74,6 +76,18 @@ pub enum Operation {
     Propose(Box<Proposal>),
     /// An authority votes on a proposal.
     VoteProposal(ProposalVote),
+    /// Somebody says what a machine can do, and where it or a meter stands.
+    Describe(Box<Description>),
+    /// An owner brings the end of a replaced signing key forward.
+    EndKey(KeyEnd),
+    /// An owner key takes another one's place.
+    ReplaceOwnerKey(OwnerKeyReplacement),
+    /// An organisation takes the lots of a machine that it has revoked.
+    TakeOverLots(LotTakeover),
+    /// An organisation gives money to another one.
+    TransferMoney(MoneyTransfer),
+    /// An organisation sets what its machines may spend.
+    SetAllowance(AllowanceSetting),
 }
 
 /// What kind of member is enrolled.
@@ -157,6 +171,57 @@ pub struct Revocation {
     /// Why. At most 256 bytes.
     pub reason: String,
 }
+
+/// `EndKey`: signed by the owner key of the key's member, or by its organisation's owner key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyEnd {
+    /// A signing key that was replaced, and may still work.
+    pub key: PublicKey,
+    /// The first commit at which it no longer works; not in the past, and before the one that stands.
+    pub from: CommitIndex,
+}
+
+/// `ReplaceOwnerKey`: signed by the member's present owner key, or by its organisation's owner key. By
+/// vote, too, for members that were admitted by vote. The old key changes nothing any more from then
+/// on; a key that was owner and signing key in one goes on signing until it is rotated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnerKeyReplacement {
+    /// Whose.
+    pub member: MemberId,
+    /// The new owner key.
+    pub owner_key: PublicKey,
+    /// The new key's signature over network and member ([`key_proof_message`]).
+    pub key_proof: Signature,
+}
+
+/// Most lots that are taken over at once.
+pub const TAKEOVER_MAX: usize = 64;
+
+/// `TakeOverLots`: signed by the organisation's signing key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LotTakeover {
+    /// A machine of the organisation, revoked.
+    pub machine: MemberId,
+    /// Lots of it, none of them held; 1 to [`TAKEOVER_MAX`], none twice.
+    pub lots: Vec<LotId>,
+}
+
+/// `TransferMoney`: signed by the signing key of the organisation that gives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoneyTransfer {
+    /// The currency.
+    pub currency: String,
+    /// The organisation that receives it; another one.
+    pub to: MemberId,
+    /// How much of the available balance; not zero.
+    pub amount: Minor,
+    /// What for. At most [`MEMO_MAX`] bytes, may be empty.
+    pub memo: String,
+}
+
+/// Most bytes of what a transfer is for.
+pub const MEMO_MAX: usize = 128;
 
 /// `PublishFactors`: signed by a publisher. Name and version are used once, for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ pub use flows::{
 
 use crate::balance::{CurrencyBalance, ProductBalance, each, product_of};
 use crate::committee::CommitteeChange;
+pub use crate::directory::{MemberFilter, MemberPage, find_members};
 use crate::factor::{Factor, FactorRef, Impact};
 use crate::id::{
     FactorSetId, LotId, MemberId, OrderId, ProposalId, TransactionId, TransformationId,

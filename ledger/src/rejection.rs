@@ -146,6 +146,18 @@ rejections! {
     145 RulesInvalid = "rules_invalid", "Thresholds ascend by dimension, none negative, and need an auditor; operators are named once, where the genesis sets an accounting period: correct them.";
     146 VersionInvalid = "version_invalid", "This version of the protocol is active already, or was: name a later one.";
     147 ActionUnchanged = "action_unchanged", "It is like this already: nothing is left to do.";
+
+    // Keys and revoked machines.
+    150 KeyNotReplaced = "key_not_replaced", "The key is nobody's, or in use without an end: rotate to another one first.";
+    151 NotRevoked = "not_revoked", "The machine is still a member and owns its lots itself: let it transfer them, or revoke it.";
+
+    // Allowances.
+    160 OrderAboveAllowance = "order_above_allowance", "The order is above what the organisation lets this machine order at once: order less, or ask the organisation for a larger allowance.";
+    161 PeriodAboveAllowance = "period_above_allowance", "With the order, the machine is above its allowance for the period: wait for the next one, or ask the organisation for a larger allowance.";
+    162 CurrencyNotAllowed = "currency_not_allowed", "The machine's allowance names no such currency: order in another one, or ask the organisation to allow it.";
+    163 PredictionMissing = "prediction_missing", "The machine's climate allowance needs to know what the order may come to: give it a predicted footprint or a cap.";
+    164 AllowanceInvalid = "allowance_invalid", "The allowance contradicts itself: it has a period, at most 16 currencies ascending by code, and nothing negative.";
+    165 TransferToSelf = "transfer_to_self", "The money is there already: name another organisation.";
 }
 
 impl Code {

@@ -6,6 +6,7 @@ mod governance;
 mod ledger;
 mod lots;
 mod members;
+mod money;
 mod orders;
 mod restatements;
 mod upkeep;
@@ -18,13 +19,14 @@ pub use lots::{
 };
 pub(crate) use lots::{MADE_OF_NOTHING, booked};
 pub use members::{FactorRow, FactorSetRow, KeyRole, KeyRow, MemberKind, MemberRow, MeterRow};
+pub use money::{ReservedRow, SpentRow};
 pub use orders::{CompletedOrder, OrderRow};
 pub use restatements::{BookedRow, RestatementRow, SourceBooking, WorkAt, WorkRow};
 pub use upkeep::UpkeepRow;
 
 use crate::bytes::Bytes;
 use crate::codec;
-use crate::id::{Digest, LotId, MemberId, ProposalId, TransactionId};
+use crate::id::{Digest, LotId, MemberId, OrderId, ProposalId, TransactionId};
 use crate::keys::PublicKey;
 use crate::quantity::Epoch;
 use alloc::{string::String, vec::Vec};
@@ -109,9 +111,9 @@ pub enum Table {
     Transformation = 10,
     /// [`LotId`], transaction, operation to [`SinkRow`].
     Sink = 11,
-    /// [`OrderId`](crate::id::OrderId) to [`OrderRow`].
+    /// [`OrderId`] to [`OrderRow`].
     Order = 12,
-    /// Deadline (big endian), [`OrderId`](crate::id::OrderId) to nothing.
+    /// Deadline (big endian), [`OrderId`] to nothing.
     Deadline = 13,
     /// Product, unit to [`ProductRow`].
     Product = 14,
@@ -121,9 +123,9 @@ pub enum Table {
     LogNode = 16,
     /// Owner [`MemberId`], [`LotId`] to nothing; lots of which something remains.
     LotByOwner = 17,
-    /// Machine [`MemberId`] (buyer or provider), [`OrderId`](crate::id::OrderId) to nothing.
+    /// Machine [`MemberId`] (buyer or provider), [`OrderId`] to nothing.
     OrderByMember = 18,
-    /// Parent [`OrderId`](crate::id::OrderId), [`OrderId`](crate::id::OrderId) to nothing.
+    /// Parent [`OrderId`], [`OrderId`] to nothing.
     OrderByParent = 19,
     /// Organisation [`MemberId`], [`MemberId`] to nothing.
     MemberByOrganisation = 20,
@@ -147,7 +149,7 @@ pub enum Table {
     RestatementOf = 28,
     /// One row: the thresholds of materiality, a list of [`Impact`](crate::factor::Impact).
     Accounting = 29,
-    /// [`LotId`] or [`OrderId`](crate::id::OrderId), transaction, operation (4 bytes
+    /// [`LotId`] or [`OrderId`], transaction, operation (4 bytes
     /// big endian) to [`AvoidedRow`].
     Avoided = 30,
     /// Organisation [`MemberId`], or 32 zero bytes for the network, to a list of
@@ -156,7 +158,7 @@ pub enum Table {
     /// Id of a limit, [`MemberId`] of whose orders are counted, number of the
     /// period (big endian) to the count.
     LimitCount = 32,
-    /// Organisation [`MemberId`] of the provider, [`OrderId`](crate::id::OrderId)
+    /// Organisation [`MemberId`] of the provider, [`OrderId`]
     /// to nothing; orders with a flag.
     Flagged = 33,
     /// One row: [`UpkeepRow`].
@@ -181,6 +183,17 @@ pub enum Table {
     Activation = 52,
     /// Kind (1 byte), name, a byte 255, [`MemberId`] to nothing.
     MemberByName = 53,
+    /// [`MemberId`] of a machine or meter to [`Description`](crate::description::Description).
+    Description = 54,
+    /// Service, a byte 255, [`MemberId`] of the machine to nothing.
+    MemberByService = 55,
+    /// Organisation [`MemberId`], machine [`MemberId`] or 32 zero bytes for those without one of their
+    /// own, to [`Allowance`](crate::allowance::Allowance).
+    Allowance = 56,
+    /// Machine [`MemberId`] to [`SpentRow`].
+    Spent = 57,
+    /// [`OrderId`] to [`ReservedRow`]; open orders that count in an allowance.
+    Reserved = 58,
 }
 
 /// Builds a key: the table byte, then the parts.
@@ -246,6 +259,44 @@ pub fn vote_key(epoch: Epoch, voter: PublicKey) -> Vec<u8> {
 pub fn member_name_key(kind: MemberKind, name: &str, member: Option<MemberId>) -> Vec<u8> {
     let member = member.as_ref().map_or([].as_slice(), |member| member.as_bytes());
     key(Table::MemberByName, &[&[kind as u8], name.as_bytes(), &[u8::MAX], member])
+}
+
+/// What the keys of all members of a kind begin with whose names begin so.
+pub fn name_prefix_key(kind: MemberKind, name: &str) -> Vec<u8> {
+    key(Table::MemberByName, &[&[kind as u8], name.as_bytes()])
+}
+
+/// The key of a member.
+pub fn member_key(member: MemberId) -> Vec<u8> {
+    key(Table::Member, &[member.as_bytes()])
+}
+
+/// The key of a machine's or meter's description.
+pub fn description_key(member: MemberId) -> Vec<u8> {
+    key(Table::Description, &[member.as_bytes()])
+}
+
+/// The key of a machine in the directory of services. Without a machine, what the keys of all who
+/// offer that service begin with. (No service has a byte 255: it is UTF-8.)
+pub fn service_key(service: &str, machine: Option<MemberId>) -> Vec<u8> {
+    let machine = machine.as_ref().map_or([].as_slice(), |machine| machine.as_bytes());
+    key(Table::MemberByService, &[service.as_bytes(), &[u8::MAX], machine])
+}
+
+/// The key of the allowance of an organisation's machine, or of all that have none of their own.
+pub fn allowance_key(organisation: MemberId, machine: Option<MemberId>) -> Vec<u8> {
+    let machine = machine.map_or([0; 32], |machine| *machine.as_bytes());
+    key(Table::Allowance, &[organisation.as_bytes(), &machine])
+}
+
+/// The key of what a machine has spent.
+pub fn spent_key(machine: MemberId) -> Vec<u8> {
+    key(Table::Spent, &[machine.as_bytes()])
+}
+
+/// The key of what an order counts for in its buyer's allowance.
+pub fn reserved_key(order: OrderId) -> Vec<u8> {
+    key(Table::Reserved, &[order.as_bytes()])
 }
 
 /// The key of a proposal.

@@ -9,6 +9,8 @@ mod golden;
 mod governance;
 mod log;
 mod machine;
+mod members;
+mod money;
 mod oracle;
 mod properties;
 mod proposals;

@@ -4,6 +4,7 @@
 //! [`output`] prints. [`context`] finds the network, keys and ids that arguments name, [`amount`]
 //! reads what people write, [`view`] shows rows. `docs/cli.md` is the manual.
 
+mod allowance;
 mod amount;
 mod audit;
 mod authority;
@@ -120,13 +121,13 @@ enum Command {
     /// Propose to the authorities, vote on proposals, and show what governance has set
     #[command(subcommand)]
     Proposal(Box<proposal::ProposalCommand>),
-    /// Become a member
+    /// Become a member, find members, and replace their owner keys
     #[command(subcommand)]
     Member(member::MemberCommand),
     /// Make or show a key file
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// Enrol, list, show and revoke machines, and change their keys
+    /// Enrol, describe and revoke machines, change their keys, and set what they may spend
     #[command(subcommand)]
     Machine(machine::MachineCommand),
     /// Enrol meters and book what they counted
@@ -135,7 +136,7 @@ enum Command {
     /// Check, publish, list, show and export emission factors
     #[command(subcommand)]
     Factor(factor::FactorCommand),
-    /// Issue money and show accounts
+    /// Issue, give and redeem money, and show accounts and statements
     #[command(subcommand)]
     Money(money::MoneyCommand),
     /// Place orders, and everything that follows

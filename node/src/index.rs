@@ -2,6 +2,8 @@
 //!
 //! They are derived like all rows and live in the same store, in tables the ledger never uses.
 
+mod statement;
+
 use kerbholz_client::committees::EpochEnd;
 use kerbholz_client::ledger::codec;
 use kerbholz_client::ledger::execute::{Effects, Event, Executed};
@@ -28,6 +30,8 @@ const OUTCOME: u8 = 0xe3;
 const ENDED: u8 = 0xe4;
 /// Epoch (big endian) that has ended to the checkpoint of its last commit.
 const CLOSED: u8 = 0xe5;
+
+// The byte 0xe6 begins the rows of statements: their keys are the protocol's.
 
 /// Commits whose events are kept for those who resume; the ledger itself keeps everything.
 pub const EVENT_COMMITS_KEPT: u64 = 100_000;
@@ -82,7 +86,8 @@ fn read<T: serde::de::DeserializeOwned>(
     kerbholz_client::ledger::rows::read(rows, key)
 }
 
-/// The rows that a commit adds (one for each entry of the log, one for its events), and the removal
+/// The rows that a commit adds (one for each entry of the log, one for its events, one for each
+/// account that was moved), and the removal
 /// of events that need no longer be kept.
 ///
 /// # Errors
@@ -99,6 +104,7 @@ pub fn writes(
         writes.push(receivable_write(executed, transactions.get(&executed.id).copied()));
     }
     writes.extend(ended_write(effects));
+    writes.extend(statement::writes(rows, effects)?);
     if !effects.events.is_empty() {
         let commit = effects.commit.get();
         let key = |commit: u64| key(EVENTS, &commit.to_be_bytes());

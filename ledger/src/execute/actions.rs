@@ -1,6 +1,7 @@
 //! What a proposal does when it passes. [`check`] says whether it could now, [`carry_out`] does what
 //! was checked.
 
+use super::keys;
 use super::members;
 use super::money::CURRENCY_MAX;
 use super::work::{Checked, Work, ensure, ensure_text};
@@ -61,6 +62,11 @@ pub(super) fn check(work: &Work<'_>, action: &Action) -> Checked<()> {
             let stands: Option<ActivationRow> = read(&work.state, &key(Table::Activation, &[]))?;
             let stands = stands.map(|row| (row.activation.version, row.activation.from));
             ensure(stands != Some((*version, *from)), Code::ActionUnchanged)
+        }
+        Action::ReplaceOwnerKey(new) => {
+            let member = work.member(new.member)?;
+            ensure(ADMITTED.contains(&member.kind), Code::WrongKind)?;
+            keys::check_owner_key(work, new)
         }
     }
 }
@@ -175,6 +181,7 @@ pub(super) fn carry_out(work: &mut Work<'_>, action: &Action) -> Checked<()> {
             let row = ActivationRow { activation: *activation, before: work.moment.version };
             work.state.put(key(Table::Activation, &[]), &row);
         }
+        Action::ReplaceOwnerKey(new) => keys::put_owner_key(work, new)?,
     }
     Ok(())
 }

@@ -3,8 +3,8 @@
 
 use super::work::{Checked, Signatory, Work, ensure};
 use super::{
-    avoided, completion, factors, governance, limits, lots, members, money, orders, proposals,
-    restatements, sources, transformations,
+    allowances, avoided, completion, descriptions, factors, governance, keys, limits, lots,
+    members, money, orders, proposals, restatements, sources, transformations,
 };
 use crate::operation::Operation;
 use crate::rejection::Code;
@@ -68,6 +68,12 @@ pub(super) fn apply(
         Operation::DecideRestatement(decision) => restatements::decide(work, signer, decision),
         Operation::RecordAvoided(burden) => avoided::record(work, signer, burden),
         Operation::SetLimits(list) => limits::set(work, signer, list),
+        Operation::Describe(description) => descriptions::describe(work, signer, description),
+        Operation::EndKey(end) => keys::end_key(work, signer, end),
+        Operation::ReplaceOwnerKey(new) => keys::replace_owner_key(work, signer, new),
+        Operation::TakeOverLots(takeover) => keys::take_over(work, signer, takeover),
+        Operation::TransferMoney(transfer) => money::transfer(work, signer, transfer),
+        Operation::SetAllowance(setting) => allowances::set(work, signer, setting),
         Operation::VoteCommittee(_) | Operation::Propose(_) | Operation::VoteProposal(_) => {
             Err(Code::WrongSigner.into())
         }

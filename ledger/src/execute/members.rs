@@ -75,7 +75,7 @@ fn check_enrolment(work: &Work<'_>, signer: &Signer, enrolment: &Enrolment) -> C
 }
 
 /// A weak key proves nothing: anybody can sign for it.
-fn check_key_proof(
+pub(super) fn check_key_proof(
     work: &Work<'_>,
     answerable: MemberId,
     public: &PublicKey,

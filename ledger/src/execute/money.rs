@@ -1,11 +1,11 @@
-//! Money: issue, redeem, hold, post. `issued = available + held + redeemed` after every step.
+//! Money: issue, redeem, transfer, hold, post. `issued = available + held + redeemed` after every step.
 //!
 //! Money is daily work: the organisation's signing key moves it, the owner key does not.
 
 use super::work::{Checked, Signer, Work, ensure, ensure_text};
 use crate::footprint::Overflow;
 use crate::id::MemberId;
-use crate::operation::{MoneyIssue, MoneyRedemption};
+use crate::operation::{MEMO_MAX, MoneyIssue, MoneyRedemption, MoneyTransfer};
 use crate::quantity::Minor;
 use crate::rejection::Code;
 use crate::rows::{AccountRow, CurrencyRow, MemberKind, Table, key, read};
@@ -80,6 +80,27 @@ pub(super) fn redeem(
     book.currency.redeemed = plus(book.currency.redeemed, redemption.amount)?;
 
     book.write(work);
+    Ok(())
+}
+
+pub(super) fn transfer(
+    work: &mut Work<'_>,
+    signer: &Signer,
+    transfer: &MoneyTransfer,
+) -> Checked<()> {
+    signer.require(&[MemberKind::Organisation])?;
+    ensure_text(&transfer.currency, CURRENCY_MAX)?;
+    ensure(transfer.memo.len() <= MEMO_MAX, Code::FieldInvalid)?;
+    ensure(transfer.amount > Minor::ZERO, Code::ZeroAmount)?;
+    work.active(transfer.to, &[MemberKind::Organisation])?;
+    ensure(transfer.to != signer.id, Code::TransferToSelf)?;
+    let mut from = Book::open(work, signer.id, &transfer.currency)?;
+    from.account.available = minus(from.account.available, transfer.amount)?;
+    from.write(work);
+    let mut to = Book::open(work, transfer.to, &transfer.currency)?;
+    to.account.available = plus(to.account.available, transfer.amount)?;
+
+    to.write(work);
     Ok(())
 }
 

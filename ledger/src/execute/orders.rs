@@ -1,6 +1,7 @@
 //! Orders up to their start: place, accept, reject, cancel, start; and how an order ends.
 
 use super::EventBody;
+use super::allowances;
 use super::lots::Take;
 use super::money;
 use super::transformations::PPM_MAX;
@@ -18,6 +19,7 @@ const NAME_MAX: usize = 64;
 pub(super) fn place(work: &mut Work<'_>, signer: &Signer, terms: &OrderTerms) -> Checked<()> {
     signer.require(&[MemberKind::Machine])?;
     let provided = check_placing(work, signer, terms)?;
+    allowances::place(work, signer, terms)?;
     if let Settlement::Account { currency } = &terms.settlement {
         money::hold(work, signer.row.organisation, currency, terms.hold)?;
     }
@@ -164,6 +166,7 @@ pub(super) fn end(
     for lot in &order.provided {
         work.hand_over(*lot, order.buyer)?;
     }
+    allowances::end(work, id, order, paid)?;
     order.paid = Some(paid);
     move_to(work, id, order, state, None);
     Ok(())

@@ -203,8 +203,8 @@ impl Work<'_> {
     fn signer(&self, row: KeyRow) -> Checked<Signer> {
         let member = self.find_member(row.member)?.ok_or(Code::UnknownSigner)?;
         let current = row.until.is_none_or(|until| self.moment.commit < until);
-        let signing = current && row.role != KeyRole::Owner;
-        let owner = row.role != KeyRole::Signing;
+        let signing = current && matches!(row.role, KeyRole::Signing | KeyRole::Both);
+        let owner = matches!(row.role, KeyRole::Owner | KeyRole::Both);
         ensure(!self.is_revoked(&member)? && (signing || owner), Code::RevokedSigner)?;
         Ok(Signer { id: row.member, row: member, signing, owner })
     }

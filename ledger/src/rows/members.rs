@@ -51,6 +51,8 @@ pub enum KeyRole {
     Signing,
     /// One key for both.
     Both,
+    /// An owner key that was replaced: it may do nothing any more, and is not used again.
+    Former,
 }
 
 /// Whose a key is.

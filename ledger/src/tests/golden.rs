@@ -233,7 +233,13 @@ fn a_history() {
          propose  p2 by=authority issuer=USD:rail                                -> ok
          propose  p3 by=authority version=2 from=999                             -> ok
          propose  p4 by=authority remove=forge                                   -> ok
-         place    o2 by=press to=printer                                         -> ok
+         describe printer by=maker services=sintering processes=sls watts=6000 at=Hall zone=DE -> ok
+         rotate   mill by=maker key=owner until=99 new=m2                        -> ok
+         endkey   mill by=maker key=owner from=9                                 -> ok
+         ownerkey mill by=maker key=owner new=mo                                 -> ok
+         pay      by=rail to=maker amount=7                                      -> ok
+         allow    press by=rail eur=900:1000 climate=5:50 period=3600000         -> ok
+         place    o2 by=press to=printer price=3 hold=4 predicted=5              -> ok
          wait     ms=3600000                                                     -> 1 executed
          redeem   by=rail amount=9999                                            -> insufficient_funds",
     );
@@ -243,6 +249,6 @@ fn a_history() {
 }
 
 const HISTORY: [&str; 2] = [
-    "3a04e6c670b70180715e6f6de22cf6542e97f9078573946eaa36247ab6fecb5a",
-    "9025306b94dadf02cf67ef9869bc890a262960784d82f9b07a614eb075f4b3bc",
+    "603378f435422fe03773ee15bad3d4b9e8f1bde6dd2ddaf34df38c25d75be131",
+    "e274ed1c66a15cd02d74267d7c197e54708ff92fff3a6de85f0efd33691b594c",
 ];

@@ -10,6 +10,7 @@
 //! answer is `ok`, a rejection's name, or what a looking verb sees.
 
 mod governing;
+mod membering;
 mod operations;
 
 pub use operations::evidence;
@@ -140,6 +141,8 @@ impl Table {
             "proposal" => self.see_proposal(line.name),
             "open" => self.see_open(),
             "member" => self.see_member(line.name),
+            "spent" => self.see_spent(line.name),
+            "find" => self.see_found(&line),
             "footprint" => self.see_footprint(line.name, line.or("of", "Climate")),
             "whole" => self.see_whole(line.name, &line),
             "restatement" => {

@@ -1,4 +1,4 @@
-//! `kerbholz machine`: enrolment, keys and the list of everybody.
+//! `kerbholz machine`: enrolment, descriptions, keys and the list of everybody.
 
 use super::amount;
 use super::context::Context;
@@ -6,19 +6,22 @@ use super::error::CliError;
 use super::find::Members;
 use super::output::{Report, table};
 use super::view;
-use clap::Subcommand;
-use kerbholz_client::ClientError;
+use clap::{Args, Subcommand};
+use kerbholz_client::did::key_of_did;
+use kerbholz_client::ledger::description::Description;
 use kerbholz_client::ledger::id::MemberId;
 use kerbholz_client::ledger::keys::Keypair;
 use kerbholz_client::ledger::quantity::CommitIndex;
 use kerbholz_client::ledger::rejection::Code;
 use kerbholz_client::ledger::rows::MemberKind;
+use kerbholz_client::{ClientError, Organisation};
 use kerbholz_node::files::{self, FileError};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Commits that pass before a revocation takes effect; more when the network is quicker than that.
-const REVOCATION_MARGINS: [u64; 4] = [2, 8, 32, 128];
+/// Commits that pass before an end takes effect; more when the network is quicker than that.
+const MARGINS: [u64; 4] = [2, 8, 32, 128];
 /// Commits for which a replaced key still works: what is under way is not refused.
 const ROTATION_MARGIN: u64 = 128;
 
@@ -40,6 +43,31 @@ pub enum MachineCommand {
     Show {
         /// Name or id
         member: String,
+    },
+    /// Say what a machine can do, or where it or a meter stands
+    Describe(DescribeArgs),
+    /// Set what a machine may spend
+    Allow(super::allowance::AllowArgs),
+    /// Show what a machine may spend, and has spent
+    Allowance(super::allowance::AllowanceArgs),
+    /// Take the lots of a revoked machine, e.g. `kerbholz machine take-over lathe --as printworks`
+    TakeOver {
+        /// Name or id
+        machine: String,
+        /// Its organisation, which will own them
+        #[arg(long = "as", value_name = "ORGANISATION")]
+        by: String,
+    },
+    /// Let a replaced signing key end earlier, e.g. `kerbholz machine end-key KEY --as printworks.owner`
+    EndKey {
+        /// The key, in hexadecimal or as did:key
+        key: String,
+        /// Whose owner key signs: that of its organisation, or its own
+        #[arg(long = "as", value_name = "OWNER")]
+        by: String,
+        /// The first commit at which it no longer works; as soon as possible without it
+        #[arg(long, value_name = "COMMIT")]
+        from: Option<u64>,
     },
     /// End a membership, e.g. `kerbholz machine revoke lathe --as printworks --reason sold`
     Revoke {
@@ -66,10 +94,45 @@ pub enum MachineCommand {
     },
 }
 
+/// What a machine can do, and where it stands.
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  kerbholz machine describe printer --service sintering --process \"SLS PA12\" --watts 6000 \
+    --location \"Hall 3, Bremen\" --grid-zone DE --as printworks\n\n\
+    Takes the place of what was said before. Buyers find it with `kerbholz member list --service`."
+)]
+pub struct DescribeArgs {
+    /// The machine or meter
+    member: String,
+    /// A service it offers, as orders name it; may be given several times
+    #[arg(long = "service", value_name = "SERVICE")]
+    services: Vec<String>,
+    /// A process it can perform; may be given several times
+    #[arg(long = "process", value_name = "PROCESS")]
+    processes: Vec<String>,
+    /// The power on its nameplate, in watts
+    #[arg(long)]
+    watts: Option<u64>,
+    /// Where it stands
+    #[arg(long, value_name = "PLACE", default_value = "")]
+    location: String,
+    /// The grid zone it draws from
+    #[arg(long, value_name = "ZONE", default_value = "")]
+    grid_zone: String,
+    /// Its organisation
+    #[arg(long = "as", value_name = "ORGANISATION")]
+    by: String,
+}
+
 /// Does it.
 pub async fn run(context: &Context, command: MachineCommand) -> Result<Report, CliError> {
     match command {
         MachineCommand::Enrol { name, by } => enrol(context, &name, &by).await,
+        MachineCommand::Describe(args) => describe(context, args).await,
+        MachineCommand::Allow(args) => super::allowance::set(context, args).await,
+        MachineCommand::Allowance(args) => super::allowance::show(context, &args).await,
+        MachineCommand::TakeOver { machine, by } => take_over(context, &machine, &by).await,
+        MachineCommand::EndKey { key, by, from } => end_key(context, &key, &by, from).await,
         MachineCommand::List => list(context).await,
         MachineCommand::Show { member } => show(context, &member).await,
         MachineCommand::Revoke { member, by, reason, from } => {
@@ -126,7 +189,8 @@ async fn list(context: &Context) -> Result<Report, CliError> {
     Ok(Report::new(text, json!({ "members": json })))
 }
 
-const ANYBODY: &[MemberKind] = &[
+/// Every kind of member.
+pub const ANYBODY: &[MemberKind] = &[
     MemberKind::Organisation,
     MemberKind::Machine,
     MemberKind::Meter,
@@ -161,25 +225,90 @@ async fn revoke(
     let organisation = context.organisation(by).await?;
     let members = Members::load(&organisation).await?;
     let (id, row) = members.find(member, &[MemberKind::Machine, MemberKind::Meter])?;
+    let from = at_commit(&organisation, from, async |from| {
+        organisation.revoke(id, from, reason).await.map(drop)
+    });
+    let from = from.await?;
+    context.keep_seen(&organisation);
+    let text = format!("{} is no member any more from commit {from} on", row.name);
+    Ok(Report::new(text, json!({ "member": id, "revoked_from": from })))
+}
+
+/// Does something that names a commit which must not have passed: the one that is asked for, or as
+/// soon as possible. Returns which it was.
+async fn at_commit(
+    organisation: &Organisation,
+    asked: Option<u64>,
+    attempt: impl AsyncFn(CommitIndex) -> Result<(), ClientError>,
+) -> Result<u64, CliError> {
     let now = organisation.info().await?.commit.get();
-    let attempts = match from {
+    let attempts = match asked {
         Some(commit) => vec![commit],
-        None => REVOCATION_MARGINS.iter().map(|margin| now.saturating_add(*margin)).collect(),
+        None => MARGINS.iter().map(|margin| now.saturating_add(*margin)).collect(),
     };
     let last = attempts.len().saturating_sub(1);
-    for (attempt, from) in attempts.into_iter().enumerate() {
-        let result = organisation.revoke(id, CommitIndex::new(from), reason).await;
+    for (number, from) in attempts.into_iter().enumerate() {
+        let result = attempt(CommitIndex::new(from)).await;
         let passed = matches!(&result, Err(ClientError::Rejected { rejection, .. })
             if rejection.code == Code::CommitInPast);
-        if passed && attempt < last {
+        if passed && number < last {
             continue;
         }
         result?;
-        context.keep_seen(&organisation);
-        let text = format!("{} is no member any more from commit {from} on", row.name);
-        return Ok(Report::new(text, json!({ "member": id, "revoked_from": from })));
+        return Ok(from);
     }
-    Err(CliError::Other("no commit to revoke from".into()))
+    Err(CliError::Other("no commit to begin from".into()))
+}
+
+async fn describe(context: &Context, args: DescribeArgs) -> Result<Report, CliError> {
+    let organisation = context.organisation(&args.by).await?;
+    let members = Members::load(&organisation).await?;
+    let (id, row) = members.find(&args.member, &[MemberKind::Machine, MemberKind::Meter])?;
+    let sorted =
+        |list: Vec<String>| list.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+    let description = Description {
+        member: id,
+        services: sorted(args.services),
+        processes: sorted(args.processes),
+        nameplate_watts: args.watts,
+        location: args.location,
+        grid_zone: args.grid_zone,
+    };
+    organisation.describe(description.clone()).await?;
+    context.keep_seen(&organisation);
+    let text = match description.services.as_slice() {
+        [] => format!("Described {}", row.name),
+        services => format!("Described {}: it is found by {}", row.name, services.join(", ")),
+    };
+    Ok(Report::new(text, json!(description)))
+}
+
+async fn take_over(context: &Context, machine: &str, by: &str) -> Result<Report, CliError> {
+    let organisation = context.organisation(by).await?;
+    let members = Members::load(&organisation).await?;
+    let (id, row) = members.find(machine, &[MemberKind::Machine])?;
+    let count = organisation.take_over(id).await?;
+    context.keep_seen(&organisation);
+    let text = format!("{by} has taken {count} lots of {}", row.name);
+    Ok(Report::new(text, json!({ "machine": id, "lots": count })))
+}
+
+async fn end_key(
+    context: &Context,
+    key: &str,
+    by: &str,
+    from: Option<u64>,
+) -> Result<Report, CliError> {
+    let public = match key.starts_with("did:") {
+        true => key_of_did(key).map_err(|error| CliError::Usage(error.to_string()))?,
+        false => key.parse().map_err(|error| CliError::Usage(format!("{key:?}: {error}")))?,
+    };
+    let owner = context.organisation(by).await?;
+    let end = async |from| owner.end_key(public, from).await.map(drop);
+    let from = at_commit(&owner, from, end).await?;
+    context.keep_seen(&owner);
+    let text = format!("{key} works no more from commit {from} on");
+    Ok(Report::new(text, json!({ "key": public, "until": from })))
 }
 
 async fn rotate_key(context: &Context, member: &str, by: &str) -> Result<Report, CliError> {

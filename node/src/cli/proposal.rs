@@ -9,7 +9,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::find::{self, Members};
 use super::limit::read_limits;
-use super::member::read_admission;
+use super::member::{read_admission, read_replacement};
 use super::output::Report;
 use clap::{Args, Subcommand};
 use kerbholz_client::ledger::factor::Impact;
@@ -104,6 +104,19 @@ pub enum ProposalCommand {
         #[command(flatten)]
         by: ByArgs,
     },
+    /// Replace the owner key of an organisation, publisher or auditor that has lost its own
+    #[command(
+        after_help = "Example:\n  kerbholz proposal owner-key foundry foundry.owner-key.json --as authority-0 --reason \"key lost\"\n\n\
+        The file is made by `kerbholz member recover`."
+    )]
+    OwnerKey {
+        /// Name or id
+        member: String,
+        /// What `kerbholz member recover` made
+        file: PathBuf,
+        #[command(flatten)]
+        by: ByArgs,
+    },
     /// Vote for a proposal, e.g. `kerbholz proposal approve 3fa29c --as authority-1`
     Approve {
         /// Its id, or the beginning of it
@@ -185,6 +198,13 @@ pub async fn run(context: &Context, command: ProposalCommand) -> Result<Report, 
         ProposalCommand::Version { version, from, by } => {
             let activation = Activation { version, from: CommitIndex::new(from) };
             propose(context, Action::Activate(activation), by).await
+        }
+        ProposalCommand::OwnerKey { member, file, by } => {
+            let members = Members::load(&context.reader()?).await?;
+            let kinds = [MemberKind::Organisation, MemberKind::Publisher, MemberKind::Auditor];
+            let (member, _) = members.find(&member, &kinds)?;
+            let replacement = read_replacement(&file, member)?;
+            propose(context, Action::ReplaceOwnerKey(replacement), by).await
         }
         ProposalCommand::Approve { proposal, by } => vote(context, &proposal, &by, true).await,
         ProposalCommand::Oppose { proposal, by } => vote(context, &proposal, &by, false).await,

@@ -2,6 +2,7 @@
 
 use super::amount as written;
 use super::find::Members;
+use kerbholz_client::did::did_key;
 use kerbholz_client::ledger::footprint::{Dimension, Footprint, GwpSet};
 use kerbholz_client::ledger::id::{LotId, MemberId, OrderId};
 use kerbholz_client::ledger::operation::SinkKind;
@@ -196,6 +197,7 @@ pub fn member(id: MemberId, row: &MemberRow) -> Value {
     json!({
         "member": id, "name": row.name, "kind": kind(row.kind), "organisation": row.organisation,
         "owner_key": row.owner_key, "signing_key": row.signing_key,
+        "did": did_key(&row.signing_key), "owner_did": did_key(&row.owner_key),
         "revoked_from": row.revoked_from.map(|commit| commit.get()),
     })
 }

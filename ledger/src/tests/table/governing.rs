@@ -58,6 +58,7 @@ impl Table {
                 }
                 Some(Action::SetOperators(operators))
             }
+            "owner" => Some(Action::ReplaceOwnerKey(self.owner_key(line))),
             "version" => Some(Action::Activate(Activation {
                 version: line.number("version", 2) as u32,
                 from: self.commit_at(line, "from"),

@@ -53,7 +53,7 @@ pub(super) fn text(word: &str) -> String {
     )
 }
 
-fn list(text: &str) -> impl Iterator<Item = Vec<&str>> {
+pub(super) fn list(text: &str) -> impl Iterator<Item = Vec<&str>> {
     text.split(',').filter(|item| !item.is_empty()).map(|item| item.split(':').collect())
 }
 
@@ -150,7 +150,7 @@ impl Table {
             }),
             "limits" => Operation::SetLimits(LimitList { limits: limits(line) }),
             other => {
-                let operation = self.governing(other, line);
+                let operation = self.governing(other, line).or_else(|| self.membering(other, line));
                 operation.unwrap_or_else(|| panic!("no such verb: {other}"))
             }
         }

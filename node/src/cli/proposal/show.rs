@@ -77,6 +77,10 @@ fn describe(action: &Action, members: &Members) -> String {
         Action::Activate(one) => {
             format!("activate protocol version {} from commit {} on", one.version, one.from.get())
         }
+        Action::ReplaceOwnerKey(one) => {
+            let key = one.owner_key.short();
+            format!("replace the owner key of {} by {key}", members.name(one.member))
+        }
     }
 }
 
@@ -93,7 +97,8 @@ fn action_json(action: &Action) -> Value {
         | Action::Remove(_)
         | Action::SetIssuer(_)
         | Action::SetOperators(_)
-        | Action::Activate(_) => json!(action),
+        | Action::Activate(_)
+        | Action::ReplaceOwnerKey(_) => json!(action),
     }
 }
 
