@@ -109,7 +109,8 @@ impl Ledger {
             items: vec![Item::Transaction(envelope.sign(&by))],
         };
         // The authority may activate a version that this software does not know: it stops before.
-        let version = execute::version_of(&self.state, commit.index).expect("the state can be read");
+        let version =
+            execute::version_of(&self.state, commit.index).expect("the state can be read");
         if version > PROTOCOL_VERSION {
             return;
         }
